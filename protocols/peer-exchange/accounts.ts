@@ -1,0 +1,53 @@
+import { BoundedMap } from '../kernel/bounded.ts'
+import type { Instant } from '../kernel/machine.ts'
+import { TokenBucket } from '../kernel/token-bucket.ts'
+import { limits } from './limits.ts'
+import type { Rated } from './limits.ts'
+import type { PeerKey } from './record.ts'
+
+interface Account {
+  buckets: Map<Rated, TokenBucket>
+  patience: TokenBucket
+  shunnedUntil: Instant
+}
+
+/**
+ * What each peer has used up and how it has behaved. Outlives its connections, so that reconnecting buys
+ * nothing.
+ */
+export class Accounts {
+  readonly #accounts = new BoundedMap<PeerKey, Account>(limits.accounts)
+
+  /** Whether the peer may have `amount` more of that kind now. */
+  admits(peer: PeerKey, kind: Rated, amount: number, now: Instant): boolean {
+    const account = this.#of(peer, now)
+    const bucket = account.buckets.get(kind) ?? new TokenBucket(limits.rates[kind], now)
+    account.buckets.set(kind, bucket)
+    if (bucket.take(amount, now)) return true
+    this.#charge(account, limits.excessCost, now)
+    return false
+  }
+
+  /** Notes bytes that no correct peer sends. */
+  fault(peer: PeerKey, now: Instant): void {
+    this.#charge(this.#of(peer, now), limits.faultCost, now)
+  }
+
+  isShunned(peer: PeerKey, now: Instant): boolean {
+    return (this.#accounts.get(peer)?.shunnedUntil ?? 0) > now
+  }
+
+  #charge(account: Account, cost: number, now: Instant): void {
+    if (!account.patience.take(cost, now)) account.shunnedUntil = now + limits.shunMs
+  }
+
+  #of(peer: PeerKey, now: Instant): Account {
+    const account = this.#accounts.get(peer) ?? {
+      buckets: new Map<Rated, TokenBucket>(),
+      patience: new TokenBucket(limits.patience, now),
+      shunnedUntil: 0,
+    }
+    this.#accounts.set(peer, account) // the peer heard of longest ago makes room
+    return account
+  }
+}

@@ -1,0 +1,169 @@
+import type { Family } from '../kernel/address.ts'
+import { networksOf } from '../kernel/address.ts'
+import type { Instant } from '../kernel/machine.ts'
+import { LIMITS } from './limits.ts'
+import type { Consensus } from './observed-addresses.ts'
+
+/** RFC 4787 behaviour in the words of the public API. */
+export type Behaviour =
+  | 'none'
+  | 'endpoint-independent'
+  | 'address-dependent'
+  | 'address-and-port-dependent'
+  | 'unknown'
+
+export type Verdict = 'public' | 'private' | 'unknown'
+
+export interface Endpoint {
+  ip: string
+  port: number
+}
+
+/** Whether strangers got through to us, network by network. Bounded; the oldest makes room. */
+export class ReachProof {
+  readonly #entries = new Map<string, { ok: boolean; at: Instant; endpoint?: Endpoint }>()
+
+  /** The newest word of a network replaces its older one. */
+  add(fromIp: string, ok: boolean, now: Instant, endpoint?: Endpoint): void {
+    const network = networksOf(fromIp)?.narrow
+    if (network === undefined) return
+    this.#entries.delete(network)
+    const oldest = this.#entries.keys().next().value
+    if (this.#entries.size >= LIMITS.maxEvidence && oldest !== undefined) {
+      this.#entries.delete(oldest)
+    }
+    this.#entries.set(network, { ok, at: now, ...(endpoint === undefined ? {} : { endpoint }) })
+  }
+
+  expire(now: Instant): void {
+    for (const [network, { at }] of this.#entries) {
+      if (now >= at + LIMITS.evidenceMs) this.#entries.delete(network)
+    }
+  }
+
+  nextExpiry(): Instant | undefined {
+    const times = [...this.#entries.values()].map(({ at }) => at)
+    return times.length === 0 ? undefined : Math.min(...times) + LIMITS.evidenceMs
+  }
+
+  clear(): void {
+    this.#entries.clear()
+  }
+
+  count(ok: boolean): number {
+    return [...this.#entries.values()].filter((entry) => entry.ok === ok).length
+  }
+
+  /** The endpoint through which most got in, if any said it. */
+  provenEndpoints(): Endpoint[] {
+    const proven = [...this.#entries.values()].flatMap(({ ok, endpoint }) =>
+      ok && endpoint !== undefined ? [endpoint] : [],
+    )
+    const unique = new Map(proven.map((at) => [`${at.ip} ${at.port}`, at]))
+    return [...unique.values()]
+  }
+}
+
+/** Everything known about one family at one moment. */
+export interface FamilyEvidence {
+  family: Family
+  /** Listening endpoints on addresses of this host. */
+  own: Endpoint[]
+  ownPublic: Endpoint[]
+  /** Seen by peers on the internet, and by peers on our local networks. */
+  internet: Consensus
+  local: Consensus
+  /** Inbound connections and dial-backs from where we never dialled to. */
+  unsolicited: ReachProof
+  /** Dial-backs of peers we are connected to: a NAT may have let them in for that reason alone. */
+  dialBacks: ReachProof
+}
+
+export interface Assessment {
+  verdict: Verdict
+  confirmations: number
+  mapping: Behaviour
+  filtering: Behaviour
+  /** Best first. */
+  external: Endpoint[]
+  /** Endpoints that strangers can dial. */
+  dialable: Endpoint[]
+}
+
+/** The rules of SPEC.md section 3 for one family. */
+export function assess(evidence: FamilyEvidence): Assessment {
+  return evidence.ownPublic.length > 0 ? onTheInternet(evidence) : behindSomething(evidence)
+}
+
+/** A host with a public address of its own is believed until enough strangers failed to get in. */
+function onTheInternet(evidence: FamilyEvidence): Assessment {
+  const { ownPublic, unsolicited, dialBacks } = evidence
+  const successes = unsolicited.count(true) + dialBacks.count(true)
+  const failures = unsolicited.count(false) + dialBacks.count(false)
+  const verdict = successes === 0 && failures >= LIMITS.failuresToDoubt ? 'private' : 'public'
+  return {
+    verdict,
+    confirmations: verdict === 'public' ? successes : failures,
+    mapping: 'none',
+    filtering: verdict === 'public' && successes > 0 ? 'none' : 'unknown',
+    external: ownPublic.slice(0, LIMITS.maxExternalPerFamily),
+    dialable: verdict === 'public' ? ownPublic : [],
+  }
+}
+
+/** Without a public address of its own a host is behind a NAT, or its network knows no internet. */
+function behindSomething(evidence: FamilyEvidence): Assessment {
+  const { internet, local, own, unsolicited } = evidence
+  const consensus = internet.voters > 0 ? internet : local
+  const external = seenOutside(consensus, own)
+  const reached = unsolicited.count(true)
+  const proven = unsolicited.provenEndpoints()
+  const mapping = mappingOf(consensus, own)
+  if (reached > 0) {
+    const dialable = proven.length > 0 ? proven : external.slice(0, 1)
+    const all = unique([...dialable, ...external]).slice(0, LIMITS.maxExternalPerFamily)
+    const filtering = 'endpoint-independent'
+    return {
+      verdict: 'public',
+      confirmations: reached,
+      mapping,
+      filtering,
+      external: all,
+      dialable,
+    }
+  }
+  const voted = external.length > 0 ? (consensus.endpoints[0]?.votes ?? 0) : 0
+  return {
+    verdict: external.length > 0 ? 'private' : 'unknown',
+    confirmations: voted,
+    mapping,
+    filtering: 'unknown',
+    external,
+    dialable: [],
+  }
+}
+
+/** The endpoints others saw that no interface of ours has. The strongest vote decides which it is. */
+function seenOutside({ endpoints }: Consensus, own: Endpoint[]): Endpoint[] {
+  const [winner] = endpoints
+  if (winner === undefined || own.some(({ ip }) => ip === winner.ip)) return []
+  return endpoints
+    .filter(({ ip }) => !own.some((mine) => mine.ip === ip))
+    .slice(0, LIMITS.maxExternalPerFamily)
+    .map(({ ip, port }) => ({ ip, port }))
+}
+
+/** Endpoint-independent needs two witnesses at different addresses and more than half of all. */
+function mappingOf({ endpoints, voters }: Consensus, own: Endpoint[]): Behaviour {
+  const [winner] = endpoints
+  if (winner === undefined) return 'unknown'
+  if (own.some(({ ip }) => ip === winner.ip)) return 'none'
+  if (voters < 2) return 'unknown'
+  return winner.votes >= 2 && winner.votes * 2 > voters
+    ? 'endpoint-independent'
+    : 'address-and-port-dependent'
+}
+
+function unique(endpoints: Endpoint[]): Endpoint[] {
+  return [...new Map(endpoints.map((at) => [`${at.ip} ${at.port}`, at])).values()]
+}

@@ -1,0 +1,26 @@
+/** Every number of the reachability machine, with its reason. */
+export const LIMITS = {
+  /** Votes remembered: far more than the links of a node, little enough to count on every input. */
+  maxObservations: 64,
+  /** One observer may hold this many of them, so that a single peer cannot push the others out. */
+  maxObservationsPerObserver: 4,
+  /**
+   * What a peer saw is believed this long after its connection closed: NATs keep a TCP mapping for
+   * minutes to hours, and without live witnesses this is the best knowledge there is.
+   */
+  observationGoneMs: 5 * 60_000,
+  /** Dial-backs and inbound connections remembered; one per network counts, so few are enough. */
+  maxEvidence: 32,
+  /** Old proof is worth little: routers restart and leases end. */
+  evidenceMs: 30 * 60_000,
+  /** Networks whose dial-backs must all have failed before a public interface address is distrusted. */
+  failuresToDoubt: 3,
+  /** A changed verdict must stay so this long: every change makes the whole overlay learn new addresses. */
+  holdMs: 5_000,
+  /** External endpoints offered per family: each is a connection attempt that others will make. */
+  maxExternalPerFamily: 3,
+  /** Listening addresses considered; a host with more has mostly bridges of containers. */
+  maxInterfaces: 64,
+  /** Addresses announced: libp2p peers dial at most 25 of one peer. */
+  maxAnnounced: 16,
+} as const

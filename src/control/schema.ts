@@ -1,0 +1,262 @@
+/**
+ * What goes over the HTTP API, as zod schemas: requests are checked by them, the OpenAPI document is built
+ * from them, and `satisfies` keeps them equal to the types of the node.
+ */
+import { z } from 'zod'
+import {
+  PEER_ID,
+  parseAllow,
+  parseListen,
+  parseServiceName,
+  parseTarget,
+} from '../config/places.ts'
+import type { ErrorCode } from '../../protocols/kernel/errors.ts'
+import type * as node from '../node/types.ts'
+
+export type * from '../node/types.ts'
+
+/** Codes that only the API can answer with, beside those of the node. */
+export type ApiErrorCode =
+  | ErrorCode
+  | 'ERR_REQUEST_INVALID' // the request does not fit the schema
+  | 'ERR_UNAUTHORIZED' // the token is missing or wrong
+  | 'ERR_FORBIDDEN' // host or origin is not allowed to ask
+  | 'ERR_NOT_FOUND' // no such route, service or forward
+  | 'ERR_INTERNAL' // a defect; the log of the node says more
+
+/** The longest a caller may wait for a connection: beyond this proxies and people have given up. */
+const MAX_TIMEOUT_MS = 120_000
+/** Peers on one service's list; more than a page of them is a group, which is what `all` is for. */
+const MAX_ALLOWED_PEERS = 256
+
+const timeoutMs = z.int().min(1).max(MAX_TIMEOUT_MS)
+const time = z.string().describe('ISO 8601')
+const peer = z.string().describe('peer id')
+const address = z.string().describe('multiaddr')
+const natBehaviour = z.enum([
+  'none',
+  'endpoint-independent',
+  'address-dependent',
+  'address-and-port-dependent',
+  'unknown',
+]) satisfies z.ZodType<node.NatBehaviour>
+const verdict = z.enum(['public', 'private', 'unknown']) satisfies z.ZodType<node.Verdict>
+const method = z.enum([
+  'dial',
+  'reverse',
+  'lan',
+  'punch',
+  'birthday',
+  'inbound',
+]) satisfies z.ZodType<node.PathMethod>
+const knownFrom = z
+  .string()
+  .describe('peer id of who told us, or bootstrap, inbound, book or config')
+
+const path = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('direct'), address, method, rttMs: z.number().exactOptional() }),
+  z.object({ kind: z.literal('relayed'), via: peer, rttMs: z.number().exactOptional() }),
+]) satisfies z.ZodType<node.Path>
+
+const natFacts = z.object({
+  mapping: natBehaviour,
+  filtering: natBehaviour,
+  externalAddresses: z.array(z.string()),
+  portMapping: z.enum(['none', 'upnp', 'nat-pmp', 'pcp']),
+}) satisfies z.ZodType<node.NatFacts>
+
+const condition = z.object({
+  code: z.string(),
+  severity: z.enum(['info', 'degraded', 'broken']),
+  since: time,
+  text: z.string(),
+  remedy: z.string().exactOptional(),
+}) satisfies z.ZodType<node.Condition>
+
+const serviceInfo = z.object({
+  name: z.string(),
+  allow: z.union([z.literal('all'), z.array(peer)]),
+  target: z.string().describe('HOST:PORT it leads to'),
+}) satisfies z.ZodType<node.ServiceInfo>
+
+const forwardInfo = z.object({
+  listen: z.string().describe('HOST:PORT this node listens on'),
+  peer,
+  service: z.string(),
+  open: z.int(),
+  bytesIn: z.int(),
+  bytesOut: z.int(),
+}) satisfies z.ZodType<node.ForwardInfo>
+
+const nodeStatus = z.object({
+  peerId: peer,
+  version: z.string(),
+  network: z.string(),
+  phase: z.enum(['starting', 'running', 'stopping', 'stopped']),
+  addresses: z.array(address),
+  listening: z.array(address),
+  reachability: z.object({ verdict, since: time, confirmations: z.int() }),
+  nat: natFacts,
+  relays: z.array(
+    z.object({
+      peer,
+      state: z.enum(['held', 'reserving']),
+      until: time.exactOptional(),
+      rttMs: z.number().exactOptional(),
+    }),
+  ),
+  serving: z.object({
+    relay: z.boolean(),
+    reservations: z.int(),
+    circuits: z.int(),
+    bytesRelayed: z.int(),
+  }),
+  links: z.object({ direct: z.int(), relayed: z.int() }),
+  peersKnown: z.int(),
+  services: z.array(z.string()),
+  conditions: z.array(condition),
+  transport: z.object({ portReuse: z.boolean(), reason: z.string().exactOptional() }),
+}) satisfies z.ZodType<node.NodeStatus>
+
+const peerStatus = z.object({
+  peer,
+  state: z.enum(['linked', 'known']),
+  path: path.exactOptional(),
+  reachability: verdict,
+  nat: z.object({ mapping: natBehaviour, filtering: natBehaviour }),
+  services: z.array(z.string()),
+  addresses: z.array(address),
+  knownFrom,
+  lastSeen: time,
+}) satisfies z.ZodType<node.PeerStatus>
+
+const doctorCheck = z.object({
+  code: z.string(),
+  title: z.string(),
+  result: z.enum(['ok', 'warning', 'problem', 'unknown']),
+  text: z.string(),
+  meaning: z.string().exactOptional(),
+  remedy: z.string().exactOptional(),
+}) satisfies z.ZodType<node.DoctorCheck>
+
+const topology = z.object({
+  nodes: z.array(
+    z.object({
+      peer,
+      self: z.literal(true).exactOptional(),
+      reachability: verdict,
+      relay: z.boolean(),
+    }),
+  ),
+  edges: z.array(
+    z.object({
+      from: peer,
+      to: peer,
+      kind: z.enum(['direct', 'relayed', 'reservation']),
+      via: peer.exactOptional(),
+    }),
+  ),
+}) satisfies z.ZodType<node.Topology>
+
+const event = <Type extends string, Fields extends z.ZodRawShape>(type: Type, fields: Fields) =>
+  z.object({ type: z.literal(type), at: time, ...fields })
+
+const reason = z.string()
+const ms = z.number()
+const nodeEvent = z.discriminatedUnion('type', [
+  event('node:ready', { peerId: peer, addresses: z.array(address), api: z.string().nullable() }),
+  event('node:stopping', { reason }),
+  event('addresses:changed', { addresses: z.array(address) }),
+  event('reachability:changed', { verdict, nat: natFacts }),
+  event('relay:held', { peer, until: time }),
+  event('relay:lost', { peer, reason }),
+  event('relay:serving', { on: z.boolean(), reason }),
+  event('peer:found', { peer, from: knownFrom }),
+  event('peer:linked', { peer, path }),
+  event('peer:path-changed', { peer, from: path, to: path, ms }),
+  event('peer:gone', { peer, reason }),
+  event('punch:started', { peer, method }),
+  event('punch:succeeded', { peer, method, ms, address }),
+  event('punch:failed', { peer, method, ms, reason }),
+  event('condition:raised', { condition }),
+  event('condition:cleared', { code: z.string() }),
+  event('service:refused', { service: z.string(), peer, reason }),
+]) satisfies z.ZodType<node.NodeEvent>
+
+/** A peer, by id or by a multiaddr that ends in `/p2p/…`. 512 characters hold any circuit address. */
+export const peerOrAddress = z
+  .string()
+  .max(512)
+  .refine(
+    (value) => PEER_ID.test(value) || value.startsWith('/'),
+    'neither a peer id nor a multiaddr',
+  )
+
+const connectRequest = z.strictObject({
+  path: z.enum(['any', 'direct']).exactOptional(),
+  timeoutMs: timeoutMs.exactOptional(),
+})
+const pingRequest = z.strictObject({ timeoutMs: timeoutMs.exactOptional() })
+const serviceRequest = z.strictObject({
+  name: z.string().refine(reads(parseServiceName), 'not a service name'),
+  target: z.string().refine(reads(parseTarget), 'not HOST:PORT'),
+  allow: z.union([
+    z.literal('all'),
+    z.array(z.string()).max(MAX_ALLOWED_PEERS).refine(reads(parseAllow), 'not a list of peer ids'),
+  ]),
+})
+const forwardRequest = z.strictObject({
+  listen: z.string().refine(reads(parseListen), 'not [HOST:]PORT'),
+  peer: z.string().regex(PEER_ID, 'not a peer id'),
+  service: z.string().refine(reads(parseServiceName), 'not a service name'),
+})
+
+const connectResult = z.object({ peer, path, ms })
+const pingResult = z.object({ peer, rttMs: ms, path }) satisfies z.ZodType<node.PingResult>
+const readiness = z.object({ ready: z.boolean(), reasons: z.array(z.string()) })
+const errorBody = z.object({
+  code: z.string().describe('stable; branch on it'),
+  message: z.string().describe('what happened'),
+  detail: z.looseObject({ remedy: z.string().exactOptional().describe('what to do about it') }),
+})
+
+/** Every schema with the name it has in the OpenAPI document. */
+export const schemas = {
+  NodeStatus: nodeStatus,
+  PeerStatus: peerStatus,
+  Path: path,
+  Condition: condition,
+  NodeEvent: nodeEvent,
+  ServiceInfo: serviceInfo,
+  ForwardInfo: forwardInfo,
+  DoctorCheck: doctorCheck,
+  Topology: topology,
+  ConnectRequest: connectRequest,
+  ConnectResult: connectResult,
+  PingRequest: pingRequest,
+  PingResult: pingResult,
+  ServiceRequest: serviceRequest,
+  ForwardRequest: forwardRequest,
+  Readiness: readiness,
+  Error: errorBody,
+} as const
+
+export type ConnectRequest = z.output<typeof connectRequest>
+export type ConnectResult = { peer: node.PeerKey; path: node.Path; ms: number }
+export type PingRequest = z.output<typeof pingRequest>
+export type ServiceRequest = z.output<typeof serviceRequest>
+export type ForwardRequest = z.output<typeof forwardRequest>
+export type Readiness = z.output<typeof readiness>
+export type ErrorBody = z.output<typeof errorBody>
+
+/** Whether a parser of `config/places.ts` takes the value, so that rules are written once. */
+function reads<T>(parse: (value: T) => unknown): (value: T) => boolean {
+  return (value) => {
+    try {
+      parse(value)
+      return true
+    } catch {
+      return false
+    }
+  }
+}

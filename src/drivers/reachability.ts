@@ -1,0 +1,149 @@
+import { networkInterfaces } from 'node:os'
+import type { Connection, IdentifyResult, Libp2pEvents, TypedEventTarget } from '@libp2p/interface'
+import { BoundedMap } from '../../protocols/kernel/bounded.ts'
+import { parseAddress } from '../../protocols/kernel/address.ts'
+import { ReachabilityMachine } from '../../protocols/reachability/reachability.ts'
+import type {
+  ReachabilityInput,
+  ReachabilityState,
+} from '../../protocols/reachability/reachability.ts'
+import { endpointOf } from '../net/connection.ts'
+import type { Endpoint } from '../net/connection.ts'
+import type { LocalEndpoint, TcpReuseTransport } from '../net/tcp-reuse/index.ts'
+import { drive } from './drive.ts'
+import type { Driven } from './drive.ts'
+
+export interface ReachabilityDeps {
+  events: TypedEventTarget<Libp2pEvents>
+  transport: TcpReuseTransport
+  /** Addresses the operator wants announced. */
+  announce: string[]
+  changed(state: ReachabilityState, before: ReachabilityState): void
+  /** The host's addresses are not what they were. */
+  interfacesChanged(): void
+  /** A peer connected to us without our having dialled its address. */
+  reachedInbound(): void
+}
+
+/** How often the host's interfaces are read; Node tells of no change by itself. */
+const INTERFACES_MS = 2_000
+
+/**
+ * A NAT may let an address in because we dialled it this long ago: Linux keeps a mapping whose SYN got no
+ * answer for two minutes, and others for less than ten.
+ */
+const DIALLED_MS = 10 * 60_000
+
+/** Dialled addresses remembered; far more than a node dials in that time. */
+const MAX_DIALLED = 4_096
+
+/** Feeds what sockets and peers show to the reachability machine. */
+export class ReachabilityDriver {
+  readonly #deps: ReachabilityDeps
+  readonly #machine = new ReachabilityMachine()
+  readonly #dialled = new BoundedMap<string, number>(MAX_DIALLED)
+  #driven: Driven<ReachabilityInput> | undefined
+  #polling: NodeJS.Timeout | undefined
+  #interfaces = ''
+
+  constructor(deps: ReachabilityDeps) {
+    this.#deps = deps
+  }
+
+  get state(): ReachabilityState {
+    return this.#machine.state
+  }
+
+  start(): void {
+    let before = this.#machine.state
+    this.#driven = drive(this.#machine, ({ state }) => {
+      const previous = before
+      before = state
+      this.#deps.changed(state, previous)
+    })
+    this.#driven.feed({ type: 'configured', announce: this.#deps.announce })
+    this.#readInterfaces()
+    this.#polling = setInterval(() => this.#readInterfaces(), INTERFACES_MS).unref()
+    const { events } = this.#deps
+    events.addEventListener('peer:identify', this.#onIdentify)
+    events.addEventListener('connection:close', this.#onClose)
+  }
+
+  stop(): void {
+    clearInterval(this.#polling)
+    this.#driven?.[Symbol.dispose]()
+    const { events } = this.#deps
+    events.removeEventListener('peer:identify', this.#onIdentify)
+    events.removeEventListener('connection:close', this.#onClose)
+  }
+
+  /** Must be told of every address that we dial, so that what comes in because of it is not taken for a stranger. */
+  dialled(host: string): void {
+    this.#dialled.set(host, Date.now())
+  }
+
+  /** A peer tried to connect to one of our addresses, at our request. */
+  dialBack(address: string, ok: boolean, byIp: string): void {
+    const parsed = parseAddress(address)
+    if (parsed === undefined) return
+    const { host: ip, port } = parsed
+    this.#driven?.feed({ type: 'dial-back', ip, port, ok, byIp, independent: false })
+  }
+
+  /** Addresses of this host with the ports listened on there. */
+  ownEndpoints(): { ip: string; port: number }[] {
+    return this.#deps.transport.listening().flatMap(expand)
+  }
+
+  #readInterfaces(): void {
+    const addresses = this.ownEndpoints()
+    const key = JSON.stringify(addresses)
+    if (key === this.#interfaces) return
+    this.#interfaces = key
+    this.#driven?.feed({ type: 'interfaces', addresses })
+    this.#deps.interfacesChanged()
+  }
+
+  readonly #onIdentify = ({ detail }: CustomEvent<IdentifyResult>): void => {
+    const { connection, observedAddr } = detail
+    const facts = this.#deps.transport.facts(connection)
+    const remote = endpointOf(connection.remoteAddr)
+    if (facts?.localHost === undefined || remote === undefined) return
+    const seen = observedAddr === undefined ? undefined : endpointOf(observedAddr)
+    const localIp = facts.localHost
+    if (!facts.dialled) return this.#inbound(remote.host, localIp, seen)
+    if (!facts.fromListenPort || facts.localPort === undefined || seen === undefined) return
+    this.#driven?.feed({
+      type: 'observed',
+      connection: connection.id,
+      observer: connection.remotePeer.toString(),
+      observerIp: remote.host,
+      ip: seen.host,
+      port: seen.port,
+      localIp,
+      localPort: facts.localPort,
+    })
+  }
+
+  #inbound(remoteIp: string, localIp: string, seen: Endpoint | undefined): void {
+    const dialledAt = this.#dialled.get(remoteIp)
+    const dialledBefore = dialledAt !== undefined && Date.now() - dialledAt < DIALLED_MS
+    const via = seen === undefined ? {} : { via: { ip: seen.host, port: seen.port } }
+    this.#driven?.feed({ type: 'inbound', remoteIp, localIp, dialledBefore, ...via })
+    if (!dialledBefore) this.#deps.reachedInbound()
+  }
+
+  readonly #onClose = ({ detail }: CustomEvent<Connection>): void => {
+    this.#driven?.feed({ type: 'observation-gone', connection: detail.id })
+  }
+}
+
+/** A wildcard listener is reachable at every address of its family that this host has. */
+function expand({ family, host, port }: LocalEndpoint): { ip: string; port: number }[] {
+  if (host !== '0.0.0.0' && host !== '::') return [{ ip: host, port }]
+  return Object.values(networkInterfaces())
+    .flat()
+    .filter((one) => one !== undefined)
+    .filter((one) => one.family === (family === 4 ? 'IPv4' : 'IPv6'))
+    .map(({ address }) => ({ ip: address, port }))
+}

@@ -1,0 +1,268 @@
+import type { Connection } from '@libp2p/interface'
+import type { Multiaddr } from '@multiformats/multiaddr'
+import { multiaddr } from '@multiformats/multiaddr'
+import { WarrenError } from '../../protocols/kernel/errors.ts'
+import { parseAddress } from '../../protocols/kernel/address.ts'
+import { rank } from '../../protocols/paths/rank.ts'
+import type { Candidate, OwnNetwork, PeerNetwork, RaceEntry } from '../../protocols/paths/rank.ts'
+import type { Attempt } from '../net/dial.ts'
+import { race } from '../net/dial.ts'
+import type { Links } from './links.ts'
+import type { Address, ConnectOptions, PeerKey } from './types.ts'
+
+/** One address may take this long, handshake included: three lost SYNs, or a handshake at 1 s RTT. */
+const ADDRESS_TIMEOUT_MS = 6_000
+
+/** How long `connect` waits by default for any path, and for a direct one. */
+const DEFAULT_TIMEOUT_MS = { any: 15_000, direct: 30_000 }
+
+/**
+ * A relayed connection makes the other side punch once; when a direct path is demanded and has not come, another
+ * relayed connection starts the next campaign. Longer than one campaign of three attempts usually takes.
+ */
+const CAMPAIGN_MS = 12_000
+
+/** What a peer's record says about reaching it. */
+interface Known extends PeerNetwork {
+  addresses: Candidate[]
+}
+
+/**
+ * A connection counts as open a moment before its dial has returned; ending the race in that moment would close it. What
+ * else is about to open may be the one that the other side uses.
+ */
+const FINISH_MS = 500
+
+/**
+ * After a failure, news of the peer's addresses may be on their way: one that has just joined publishes its relays
+ * within a second or two.
+ */
+const NEWS_MS = 2_500
+
+export interface ConnectorDeps {
+  self: PeerKey
+  links: Links
+  ownNetwork(): OwnNetwork
+  known(peer: PeerKey): Known | undefined
+  /** Asks other members for what they know of the peer, unless we know it ourselves. */
+  resolve(peer: PeerKey, signal: AbortSignal): Promise<Known | undefined>
+  /** Resolves with true when the peer's record changes, with false when the signal fires first. */
+  changed(peer: PeerKey, signal: AbortSignal): Promise<boolean>
+  dial(address: Multiaddr, options: { signal: AbortSignal }): Promise<Connection>
+  /** Why the last attempts to reach the peer directly failed. */
+  punchProblem(peer: PeerKey): string | undefined
+}
+
+/** Makes links: ranks what is known of a peer's addresses, races them, waits for the direct path. */
+export class Connector {
+  readonly #deps: ConnectorDeps
+  /** One entry for each peer that somebody waits for; every race has a deadline. */
+  readonly #races = new Map<PeerKey, Promise<void>>()
+
+  constructor(deps: ConnectorDeps) {
+    this.#deps = deps
+  }
+
+  /** Resolves with the peer's key once it is linked the way `options.path` asks for. */
+  async connect(target: PeerKey | Address, options: ConnectOptions = {}): Promise<PeerKey> {
+    const { peer, address } = readTarget(target)
+    if (peer === this.#deps.self) {
+      throw new WarrenError('ERR_PEER_INVALID', 'that is this node itself', {
+        remedy: 'give the id of another peer',
+      })
+    }
+    const wanted = options.path ?? 'any'
+    const deadline = AbortSignal.timeout(options.timeoutMs ?? DEFAULT_TIMEOUT_MS[wanted])
+    const signal = options.signal ? AbortSignal.any([options.signal, deadline]) : deadline
+
+    if (!this.#deps.links.has(peer) || (address !== undefined && wanted === 'direct')) {
+      await this.#link(peer, address, signal).catch((err: unknown) => {
+        options.signal?.throwIfAborted()
+        throw err
+      })
+    }
+    if (wanted === 'direct') await this.#untilDirect(peer, signal, options.signal)
+    return peer
+  }
+
+  /** Dials a peer at known addresses only; for membership, which has asked for exactly these. */
+  async dial(peer: PeerKey, addresses: Address[], signal: AbortSignal): Promise<void> {
+    const known = this.#deps.known(peer)
+    const kinds = new Map(known?.addresses.map(({ address, kind }) => [address, kind]))
+    const candidates = addresses.map((address) => ({
+      address,
+      kind: kinds.get(address) ?? candidateOf(address).kind,
+    }))
+    await this.#race(peer, rank(candidates, this.#deps.ownNetwork(), known), signal)
+  }
+
+  /** Tries what is known; when that fails, what becomes known in the next moments is tried too. */
+  async #link(peer: PeerKey, address: Address | undefined, signal: AbortSignal): Promise<void> {
+    for (;;) {
+      const news = new AbortController()
+      const wait = AbortSignal.any([signal, news.signal])
+      const changed = this.#deps.changed(peer, wait)
+      try {
+        return await this.#tryOnce(peer, address, signal)
+      } catch (err) {
+        const timer = setTimeout(() => news.abort(), NEWS_MS)
+        const again = await changed
+        clearTimeout(timer)
+        if (!again || signal.aborted) throw err
+      } finally {
+        news.abort()
+      }
+    }
+  }
+
+  async #tryOnce(peer: PeerKey, address: Address | undefined, signal: AbortSignal): Promise<void> {
+    const given: Candidate[] = address === undefined ? [] : [candidateOf(address)]
+    const known =
+      address === undefined ? await this.#deps.resolve(peer, signal) : this.#deps.known(peer)
+    const candidates = [...given, ...(known?.addresses ?? [])]
+    if (candidates.length === 0) {
+      throw new WarrenError('ERR_PEER_UNKNOWN', `nobody we asked knows an address of ${peer}`, {
+        remedy:
+          'check the id, and that the peer runs in the same network; `warren peers` lists who is known',
+      })
+    }
+    const plan = rank(candidates, this.#deps.ownNetwork(), known)
+    // What the user typed is tried even if the ranking would have left it out.
+    if (address !== undefined && !plan.some((entry) => entry.address === address)) {
+      plan.unshift({ address, startAfterMs: 0 })
+    }
+    await this.#race(peer, plan, signal)
+  }
+
+  /**
+   * Races the direct addresses, and the relayed ones beside them: a relayed winner does not end the race for the direct
+   * ones, since the better path may still come. The peer may also reach us first.
+   */
+  async #race(peer: PeerKey, plan: RaceEntry[], signal: AbortSignal): Promise<void> {
+    // Whoever wants the peer joins the race that is on: a second one would only make a second connection.
+    const underWay = this.#races.get(peer)
+    if (underWay !== undefined) return await abortable(underWay, signal)
+    const racing = this.#raceAlone(peer, plan, signal).finally(() => this.#races.delete(peer))
+    this.#races.set(peer, racing)
+    await racing
+  }
+
+  async #raceAlone(peer: PeerKey, plan: RaceEntry[], signal: AbortSignal): Promise<void> {
+    const { links } = this.#deps
+    const over = new AbortController()
+    const options = {
+      signal: AbortSignal.any([signal, over.signal]),
+      addressTimeoutMs: ADDRESS_TIMEOUT_MS,
+    }
+    const tried: Attempt[] = []
+    const lane = async (entries: RaceEntry[]): Promise<void> => {
+      const outcome = await race(entries, (to, one) => this.#dialOne(peer, to, one), options)
+      if (outcome.ok) return
+      tried.push(...outcome.tried)
+      throw new Error('every address failed')
+    }
+    const isRelayed = ({ address }: RaceEntry): boolean => address.includes('/p2p-circuit')
+    const lanes = Promise.any([
+      lane(plan.filter((entry) => !isRelayed(entry))),
+      lane(plan.filter(isRelayed)),
+    ])
+    const linked = links.whenLinked(peer, { direct: false, signal: options.signal })
+    const direct = links.whenLinked(peer, { direct: true, signal: options.signal })
+    direct.then(
+      () => setTimeout(() => over.abort(), FINISH_MS),
+      () => {},
+    )
+    linked.catch(() => {})
+    try {
+      // A lane that has failed leaves it to the other, both failing end it: `linked` alone would wait on.
+      await Promise.race([lanes, linked])
+    } catch {
+      over.abort()
+      throw unreachable(peer, tried, signal)
+    }
+  }
+
+  async #dialOne(peer: PeerKey, address: Address, signal: AbortSignal): Promise<Connection> {
+    const ma = multiaddr(address)
+    const full = parseAddress(address)?.peer === undefined ? ma.encapsulate(`/p2p/${peer}`) : ma
+    return await this.#deps.dial(full, { signal })
+  }
+
+  async #untilDirect(peer: PeerKey, signal: AbortSignal, caller?: AbortSignal): Promise<void> {
+    for (;;) {
+      const campaign = AbortSignal.any([signal, AbortSignal.timeout(CAMPAIGN_MS)])
+      const made = await this.#deps.links.whenLinked(peer, { direct: true, signal: campaign }).then(
+        () => true,
+        () => false,
+      )
+      if (made) return
+      if (signal.aborted) {
+        caller?.throwIfAborted()
+        const why = this.#deps.punchProblem(peer) ?? 'no attempt has come to an end'
+        throw new WarrenError('ERR_NO_DIRECT_PATH', `no direct path to ${peer} in time: ${why}`, {
+          remedy:
+            'the relayed path works; `warren doctor` on both sides tells what their networks allow',
+        })
+      }
+      const known = await this.#deps.resolve(peer, signal).catch(() => undefined)
+      const plan = rank(known?.addresses ?? [], this.#deps.ownNetwork(), known)
+      const again = await race(plan, (address, one) => this.#dialOne(peer, address, one), {
+        signal,
+        addressTimeoutMs: ADDRESS_TIMEOUT_MS,
+      })
+      if (!again.ok) await new Promise((resolve) => setTimeout(resolve, 1_000))
+    }
+  }
+}
+
+async function abortable(work: Promise<void>, signal: AbortSignal): Promise<void> {
+  const { promise, reject } = Promise.withResolvers<never>()
+  const onAbort = (): void => reject(signal.reason as Error)
+  signal.addEventListener('abort', onAbort, { once: true })
+  if (signal.aborted) onAbort()
+  await Promise.race([work, promise]).finally(() => signal.removeEventListener('abort', onAbort))
+}
+
+function candidateOf(address: Address): Candidate {
+  return { address, kind: parseAddress(address)?.relayed === true ? 'relayed' : 'direct' }
+}
+
+/** A peer id, or a multiaddr that ends in one. */
+export function readTarget(target: string): { peer: PeerKey; address?: Address } {
+  if (!target.startsWith('/')) {
+    if (/^(12D3KooW|Qm|16Uiu2)[1-9A-HJ-NP-Za-km-z]{30,60}$/.test(target)) return { peer: target }
+    throw new WarrenError('ERR_PEER_INVALID', `"${target}" is not a peer id`, {
+      remedy: 'a peer id looks like 12D3KooW…; `warren id` prints a node’s own',
+    })
+  }
+  let peer: PeerKey | undefined
+  try {
+    multiaddr(target)
+    peer = parseAddress(target)?.peer
+  } catch (cause) {
+    throw new WarrenError('ERR_ADDRESS_INVALID', `"${target}" is not a multiaddr`, {
+      remedy: 'write it like /ip4/203.0.113.7/tcp/4001/p2p/12D3KooW…',
+      cause,
+    })
+  }
+  if (peer === undefined) {
+    throw new WarrenError('ERR_ADDRESS_INVALID', `"${target}" does not name a peer`, {
+      remedy: 'add /p2p/ and the peer id at the end',
+    })
+  }
+  return { peer, address: target }
+}
+
+function unreachable(peer: PeerKey, tried: Attempt[], signal: AbortSignal): WarrenError {
+  const list = tried.map(({ address, problem }) => `${address}: ${problem}`).join('; ')
+  const text =
+    list === ''
+      ? signal.aborted
+        ? 'no answer in time'
+        : 'no address can be dialled from here'
+      : list
+  return new WarrenError('ERR_PEER_UNREACHABLE', `${peer} cannot be reached: ${text}`, {
+    remedy: 'is the peer running? `warren doctor` tells what this network lets a node do',
+    detail: { tried },
+  })
+}

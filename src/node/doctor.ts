@@ -1,0 +1,142 @@
+import type { DoctorCheck, NodeStatus, PeerStatus } from './types.ts'
+
+/** What this network lets the node do, judged from what the running node has found out. */
+export function examine(status: NodeStatus, peers: PeerStatus[]): DoctorCheck[] {
+  return [
+    portReuse(status),
+    overlay(status, peers),
+    reachability(status),
+    mapping(status),
+    relays(status),
+    clock(status),
+    ...status.conditions.map((condition): DoctorCheck => ({
+      code: condition.code,
+      title: 'Condition',
+      result: condition.severity === 'broken' ? 'problem' : 'warning',
+      text: condition.text,
+      ...(condition.remedy === undefined ? {} : { remedy: condition.remedy }),
+    })),
+  ]
+}
+
+function portReuse({ transport }: NodeStatus): DoctorCheck {
+  const check = { code: 'transport.port-reuse', title: 'Dialling from the listening port' }
+  if (transport.portReuse)
+    return { ...check, result: 'ok', text: 'dials leave from the listening port' }
+  return {
+    ...check,
+    result: 'problem',
+    text: transport.reason ?? 'dials leave from other ports',
+    meaning: 'hole punching is off: peers behind NATs are reached through relays only',
+    remedy: 'run Node.js 24.21 or newer on Linux',
+  }
+}
+
+function overlay({ links, peersKnown }: NodeStatus, peers: PeerStatus[]): DoctorCheck {
+  const check = { code: 'overlay.links', title: 'Links' }
+  const linked = links.direct + links.relayed
+  const text = `${linked} linked (${links.direct} direct, ${links.relayed} relayed), ${peersKnown} known`
+  if (linked > 0) return { ...check, result: 'ok', text }
+  return {
+    ...check,
+    result: peers.length > 0 ? 'problem' : 'warning',
+    text,
+    meaning: 'this node is alone',
+    remedy: 'join through a member: warren up --bootstrap /ip4/…/tcp/4001/p2p/…',
+  }
+}
+
+function reachability({
+  reachability: { verdict, confirmations },
+  addresses,
+}: NodeStatus): DoctorCheck {
+  const check = { code: 'reachability.verdict', title: 'Reachability' }
+  if (verdict === 'public') {
+    return {
+      ...check,
+      result: 'ok',
+      text: `public (${confirmations === 0 ? 'assumed, nothing contradicts' : `${confirmations} confirmations`}) at ${addresses.join(', ')}`,
+      meaning: 'everybody can dial this node, and it can relay for others',
+    }
+  }
+  if (verdict === 'private') {
+    return {
+      ...check,
+      result: 'ok',
+      text: 'hidden behind a NAT or firewall',
+      meaning: 'others reach this node through its relays, and directly by hole punching',
+      remedy:
+        'to be reachable without help, forward a port on the router and give it with --announce',
+    }
+  }
+  return {
+    ...check,
+    result: 'unknown',
+    text: 'not known yet: no peer on the internet has told what it sees',
+    remedy: 'link to at least one public member',
+  }
+}
+
+function mapping({ nat }: NodeStatus): DoctorCheck {
+  const check = { code: 'nat.mapping', title: 'NAT' }
+  const outside =
+    nat.externalAddresses.length > 0 ? `, seen as ${nat.externalAddresses.join(', ')}` : ''
+  const text = `mapping ${nat.mapping}, filtering ${nat.filtering}${outside}`
+  if (nat.mapping === 'unknown') {
+    return {
+      ...check,
+      result: 'unknown',
+      text,
+      meaning: 'two peers at different addresses have to see this node before its mapping is known',
+    }
+  }
+  if (nat.mapping === 'none' || nat.mapping === 'endpoint-independent') {
+    return { ...check, result: 'ok', text, meaning: 'direct connections can be punched' }
+  }
+  return {
+    ...check,
+    result: 'warning',
+    text,
+    meaning:
+      'a symmetric NAT: direct only towards peers that are public or let any port in; otherwise relayed',
+    remedy: 'use another router setting ("full cone"), a forwarded port with --announce, or IPv6',
+  }
+}
+
+function relays({ relays: held, reachability: { verdict }, serving }: NodeStatus): DoctorCheck {
+  const check = { code: 'relay.held', title: 'Relays' }
+  const count = held.filter(({ state }) => state === 'held').length
+  if (verdict !== 'private') {
+    const text = serving.relay
+      ? `relays for others: ${serving.reservations} reservations, ${serving.circuits} circuits`
+      : 'needs no relay'
+    return { ...check, result: 'ok', text }
+  }
+  if (count >= 2) return { ...check, result: 'ok', text: `${count} relays held` }
+  return {
+    ...check,
+    result: count === 1 ? 'warning' : 'problem',
+    text: count === 1 ? 'one relay held' : 'no relay held',
+    meaning:
+      count === 1
+        ? 'when it goes, nobody can reach this node until another is found'
+        : 'nobody can reach this node',
+    remedy: 'the overlay needs public members that relay: run one with a public address',
+  }
+}
+
+/** Years in which no clock can honestly be. */
+const BUILT = 2026
+
+function clock(_: NodeStatus): DoctorCheck {
+  const check = { code: 'host.clock', title: 'Clock' }
+  const year = new Date().getUTCFullYear()
+  if (year >= BUILT) return { ...check, result: 'ok', text: new Date().toISOString() }
+  return {
+    ...check,
+    result: 'problem',
+    text: `the clock says ${new Date().toISOString()}`,
+    meaning: 'records signed now look long expired to others',
+    remedy: 'set the clock (NTP)',
+  }
+}

@@ -1,0 +1,120 @@
+import { circuitRelayTransport } from '@libp2p/circuit-relay-v2'
+import { identify, identifyPush } from '@libp2p/identify'
+import type {
+  ComponentLogger,
+  ConnectionGater,
+  Libp2pEvents,
+  PeerId,
+  PeerStore,
+  PrivateKey,
+  TypedEventTarget,
+} from '@libp2p/interface'
+import type {
+  AddressManager,
+  ConnectionManager,
+  Registrar,
+  TransportManager,
+} from '@libp2p/interface-internal'
+import { noise } from '@libp2p/noise'
+import { ping } from '@libp2p/ping'
+import { preSharedKey } from '@libp2p/pnet'
+import { yamux } from '@libp2p/yamux'
+import type { Multiaddr } from '@multiformats/multiaddr'
+import { createLibp2p } from 'libp2p'
+import { tcpReuse } from '../net/tcp-reuse/index.ts'
+import type { TcpReuseTransport } from '../net/tcp-reuse/index.ts'
+import { version } from '../version.ts'
+
+/** The parts of a running libp2p node that our drivers work with. */
+export interface Seam {
+  peerId: PeerId
+  privateKey: PrivateKey
+  logger: ComponentLogger
+  events: TypedEventTarget<Libp2pEvents>
+  peerStore: PeerStore
+  registrar: Registrar
+  transportManager: TransportManager
+  connectionManager: ConnectionManager
+  addressManager: AddressManager
+  connectionGater: ConnectionGater
+}
+
+export interface Libp2pOptions {
+  privateKey: PrivateKey
+  listen: string[]
+  networkKey?: Uint8Array
+  gater: ConnectionGater
+  /** What this node announces, in place of what libp2p would. */
+  announced(): Multiaddr[]
+  /** Our services, each made from libp2p's components. */
+  services: Record<string, (components: never) => unknown>
+}
+
+export interface Libp2pNode {
+  seam: Seam
+  transport: TcpReuseTransport
+  start(): Promise<void>
+  stop(): Promise<void>
+}
+
+/** Peers' addresses live in our own book; libp2p's must not lose them while we are connected. */
+const FOREVER_MS = 10 * 365 * 24 * 3_600_000
+
+/** Open connections of a node; a relay with 512 reservations and their visitors fits. */
+const MAX_CONNECTIONS = 1_024
+
+/** New connections a second from one host: NATs and container hosts hide dozens of peers behind one address. */
+const INBOUND_PER_HOST_PER_SECOND = 64
+
+/** Inbound connections that may be in their handshake at once; at 300 ms RTT a handshake takes about a second. */
+const PENDING_INBOUND = 128
+
+/** The one call to createLibp2p. Every option that differs from stock says why. */
+export async function makeLibp2p(options: Libp2pOptions): Promise<Libp2pNode> {
+  let transport: TcpReuseTransport | undefined
+  let components: Seam | undefined
+  const tcp = tcpReuse()
+  const node = await createLibp2p({
+    start: false,
+    privateKey: options.privateKey,
+    nodeInfo: { name: 'warren', version, userAgent: `warren/${version}` },
+    // Announced addresses are ours to decide: libp2p would list loopback and container bridges, and nothing
+    // public until verified.
+    addresses: { listen: options.listen, announceFilter: () => options.announced() },
+    transports: [(c) => (transport = tcp(c as never)), circuitRelayTransport()],
+    connectionEncrypters: [noise()],
+    streamMuxers: [yamux()],
+    ...(options.networkKey === undefined
+      ? {}
+      : { connectionProtector: preSharedKey({ psk: options.networkKey }) }),
+    connectionGater: options.gater,
+    connectionManager: {
+      maxConnections: MAX_CONNECTIONS,
+      inboundConnectionThreshold: INBOUND_PER_HOST_PER_SECOND,
+      maxIncomingPendingConnections: PENDING_INBOUND,
+      // Membership decides whom to dial again, with its own back-off.
+      reconnectRetries: 0,
+    },
+    // The stock monitor closes a connection on one missed ping; src/drivers/liveness.ts is more patient.
+    connectionMonitor: { enabled: false },
+    peerStore: { maxAddressAge: FOREVER_MS, maxPeerAge: FOREVER_MS },
+    services: {
+      identify: identify(),
+      identifyPush: identifyPush(),
+      ping: ping(),
+      ...(options.services as Record<string, (c: unknown) => unknown>),
+      seam: (c: unknown) => {
+        components = c as Seam
+        return {}
+      },
+    },
+  })
+  if (transport === undefined || components === undefined)
+    throw new Error('libp2p made no transport')
+  return {
+    seam: components,
+    transport,
+    start: async () => node.start(),
+    stop: async () => node.stop(),
+  }
+}

@@ -1,0 +1,310 @@
+import { networkInterfaces } from 'node:os'
+import type { Connection, PrivateKey } from '@libp2p/interface'
+import type { Multiaddr } from '@multiformats/multiaddr'
+import { multiaddr } from '@multiformats/multiaddr'
+import { WarrenError } from '../../protocols/kernel/errors.ts'
+import { scopeOf } from '../../protocols/kernel/address.ts'
+import type { OwnNetwork } from '../../protocols/paths/rank.ts'
+import type { Scope } from '../../protocols/peer-exchange/hygiene.ts'
+import { autoNatV1, autoNatV2 } from '../drivers/autonat.ts'
+import type { AutoNatDeps } from '../drivers/autonat.ts'
+import { holePunching } from '../drivers/hole-punching.ts'
+import type { PunchReport } from '../drivers/hole-punching.ts'
+import { LivenessDriver } from '../drivers/liveness.ts'
+import { createMembership } from '../drivers/membership.ts'
+import type { MembershipDriver, MembershipReport } from '../drivers/membership.ts'
+import { createPeerExchange } from '../drivers/peer-exchange.ts'
+import type { PeerExchangeDriver } from '../drivers/peer-exchange.ts'
+import { ReachabilityDriver } from '../drivers/reachability.ts'
+import { RelayService } from '../drivers/relay-service.ts'
+import type { RelayServiceComponents } from '../drivers/relay-service.ts'
+import { RelayingDriver } from '../drivers/relaying.ts'
+import { createTunnels } from '../drivers/tunnel.ts'
+import type { Tunnels } from '../drivers/tunnel.ts'
+import { endpointOf } from '../net/connection.ts'
+import type { Conditions } from '../observe/conditions.ts'
+import type { EventHub } from '../observe/event-hub.ts'
+import { Connector } from './connector.ts'
+import { makeLibp2p } from './libp2p.ts'
+import type { Libp2pNode } from './libp2p.ts'
+import { Links } from './links.ts'
+import { openStream } from './peer-link.ts'
+import { Presence } from './presence.ts'
+import { Snapshot } from './snapshot.ts'
+import type { Logger, NodeOptions, PeerKey } from './types.ts'
+
+/** The settled options of one node. */
+export interface Settings extends Omit<NodeOptions, 'signal'> {
+  listen: string[]
+  announce: string[]
+  bootstrap: string[]
+  network: string
+  relay: 'auto' | 'on' | 'off'
+  logger: Logger
+}
+
+/** What a node is made of. */
+export interface Parts {
+  self: PeerKey
+  libp2p: Libp2pNode
+  links: Links
+  connector: Connector
+  reachability: ReachabilityDriver
+  relaying: RelayingDriver
+  relayService: RelayService
+  exchange: PeerExchangeDriver
+  membership: MembershipDriver
+  liveness: LivenessDriver
+  tunnels: Tunnels
+  presence: Presence
+  snapshot: Snapshot
+  /** Why the last attempt to reach a peer directly failed. */
+  punchProblems: Map<PeerKey, string>
+}
+
+/** Peers whose last punch problem is remembered; a node punches to far fewer at a time. */
+const MAX_PROBLEMS = 1_024
+
+/**
+ * Puts a node together, part by part; nothing runs yet. The parts know each other through the small functions they
+ * are given here, and nowhere else.
+ */
+export async function makeParts(
+  settings: Settings,
+  privateKey: PrivateKey,
+  hub: EventHub,
+  conditions: Conditions,
+): Promise<Parts> {
+  // Services are made inside createLibp2p, before the parts they call back to: by the time they do, it is filled.
+  const parts = {} as Parts
+  const { logger } = settings
+  parts.punchProblems = new Map()
+
+  const dial = async (
+    address: Multiaddr,
+    options: object & { signal: AbortSignal },
+  ): Promise<Connection> => {
+    const endpoint = endpointOf(address)
+    if (endpoint !== undefined) parts.reachability.dialled(endpoint.host)
+    return await parts.libp2p.seam.transportManager.dial(address, options)
+  }
+  const autoNat: AutoNatDeps = {
+    dialFresh: (address, options) =>
+      dial(address, {
+        signal: AbortSignal.any([
+          options.signal ?? AbortSignal.timeout(10_000),
+          AbortSignal.timeout(10_000),
+        ]),
+        fromListenPort: false,
+      } as never),
+    unverified: () =>
+      parts.reachability.state.announce
+        .map((address) => multiaddr(address))
+        .filter((ma) => scopeOf(endpointOf(ma)?.host ?? '') === 'public'),
+    judged: (address, reachable, by) =>
+      parts.reachability.dialBack(address.toString(), reachable, by),
+  }
+
+  parts.libp2p = await makeLibp2p({
+    privateKey,
+    listen: settings.listen,
+    ...(settings.networkKey === undefined ? {} : { networkKey: settings.networkKey }),
+    gater: {},
+    announced: () => parts.presence?.announced().map((address) => multiaddr(address)) ?? [],
+    services: {
+      relayService: (components: RelayServiceComponents) =>
+        (parts.relayService = new RelayService(components)),
+      autonat: autoNatV1(autoNat),
+      autonatV2: autoNatV2(autoNat),
+      dcutr: holePunching({
+        externalAddresses: () => parts.presence.external(),
+        dial: (address, { signal, initiator }) =>
+          dial(address, { signal, initiator, fallback: false } as never),
+        expectPunch: (from) => parts.libp2p.transport.expectPunch({ ...from, role: 'client' }),
+        expectMethod: (peer, method) => parts.links.expect(peer, method),
+        direct: (peer) => parts.links.direct(peer),
+        whenDirect: (peer, signal) => parts.links.whenLinked(peer, { direct: true, signal }),
+        report: (event) => reportPunch(parts, hub, event),
+      }),
+    },
+  })
+  const { seam, transport } = parts.libp2p
+  const self = (parts.self = seam.peerId.toString())
+  parts.links = new Links(self, seam.events, hub)
+
+  parts.reachability = new ReachabilityDriver({
+    events: seam.events,
+    transport,
+    announce: settings.announce,
+    changed: (state, before) => {
+      parts.membership.setPublic(state.verdict === 'public')
+      parts.presence.reachabilityChanged(state, before)
+    },
+    interfacesChanged: () => parts.exchange.setScope(scope()),
+    reachedInbound: () => parts.presence.reachedInbound(),
+  })
+
+  const { peerId, registrar, connectionManager, events, logger: libp2pLogger } = seam
+  const scope = (): Scope => ({ loopback: usesLoopback(settings), subnets: privateSubnets() })
+  parts.exchange = createPeerExchange({
+    peerId,
+    privateKey,
+    registrar,
+    connectionManager,
+    events,
+    logger: libp2pLogger,
+    network: settings.network,
+    scope: scope(),
+    found: (peer, from) => hub.publish({ type: 'peer:found', peer, from }),
+  })
+
+  parts.connector = new Connector({
+    self,
+    links: parts.links,
+    ownNetwork: () => ownNetwork(parts),
+    known: (peer) => parts.exchange.get(peer),
+    resolve: (peer, signal) => parts.exchange.resolve(peer, { signal }),
+    changed: (peer, signal) => recordChanged(parts.exchange, peer, signal),
+    dial,
+    punchProblem: (peer) => parts.punchProblems.get(peer),
+  })
+
+  parts.relaying = new RelayingDriver({
+    peerId,
+    transportManager: seam.transportManager,
+    connectionManager,
+    peerStore: seam.peerStore,
+    events,
+    dial: async (peer, signal) => {
+      await parts.connector.connect(peer, { signal, path: 'direct' })
+    },
+    publish: (event) => hub.publish(event),
+    changed: () => parts.presence.update(),
+  })
+
+  parts.membership = createMembership({
+    peerId,
+    events,
+    connectionManager,
+    book: parts.exchange,
+    bootstraps: settings.bootstrap,
+    dial: (peer, addresses, signal) => parts.connector.dial(peer, addresses, signal),
+    report: (report) => reportMembership(conditions, report),
+  })
+
+  parts.liveness = new LivenessDriver({
+    events: seam.events,
+    nature: () => (parts.reachability.state.verdict === 'public' ? 'public' : 'hidden'),
+    measured: (connection, rttMs) => parts.links.measured(connection, rttMs),
+    ownFault: (silentLinks, all) =>
+      logger.warn({ silentLinks, all }, 'most links fell silent at once'),
+  })
+
+  parts.tunnels = createTunnels({
+    handle: (protocol, handler, options) => seam.registrar.handle(protocol, handler, options),
+    unhandle: (protocol) => seam.registrar.unhandle(protocol),
+    open: async (peer, protocol, options) => {
+      if (parts.links.best(peer) === undefined) await parts.connector.connect(peer, options)
+      const held = parts.links.best(peer)
+      if (held === undefined) throw new WarrenError('ERR_PEER_UNREACHABLE', `${peer} is gone`)
+      return await openStream(held.connection, protocol, options)
+    },
+    publish: (event) => hub.publish(event),
+    logger,
+  })
+
+  const openServices = (): string[] =>
+    parts.tunnels
+      .services()
+      .filter(({ allow }) => allow === 'all')
+      .map(({ name }) => name)
+  parts.presence = new Presence({
+    ...parts,
+    seam,
+    hub,
+    relayMode: settings.relay,
+    services: openServices,
+  })
+  parts.snapshot = new Snapshot({
+    ...parts,
+    network: settings.network,
+    conditions,
+    transport,
+    services: () => parts.tunnels.services().map(({ name }) => name),
+  })
+  return parts
+}
+
+async function recordChanged(
+  exchange: PeerExchangeDriver,
+  peer: PeerKey,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>()
+  const stop = exchange.onChange((change) => {
+    if (change.peer === peer && change.type === 'known') resolve(true)
+  })
+  signal.addEventListener('abort', () => resolve(false), { once: true })
+  if (signal.aborted) resolve(false)
+  return await promise.finally(stop)
+}
+
+function ownNetwork(parts: Parts): OwnNetwork {
+  const endpoints = parts.reachability.ownEndpoints()
+  const routed = (six: boolean): boolean =>
+    endpoints.some(
+      ({ ip }) => ip.includes(':') === six && !['loopback', 'link-local'].includes(scopeOf(ip)),
+    )
+  return {
+    self: parts.self,
+    endpoints,
+    external: parts.reachability.state.externalAddresses,
+    families: { ip4: routed(false), ip6: routed(true) },
+  }
+}
+
+/** A node that listens on loopback, or joins through it, lives in an overlay on one host. */
+function usesLoopback({ listen, bootstrap }: Settings): boolean {
+  return [...listen, ...bootstrap].some((address) => {
+    const endpoint = endpointOf(multiaddr(address))
+    return endpoint !== undefined && scopeOf(endpoint.host) === 'loopback'
+  })
+}
+
+/** Private networks this host is part of: addresses in them may be dialled when a peer announces them. */
+function privateSubnets(): string[] {
+  return Object.values(networkInterfaces())
+    .flat()
+    .flatMap((one) => (one?.cidr != null && scopeOf(one.address) === 'private' ? [one.cidr] : []))
+}
+
+function reportMembership(conditions: Conditions, report: MembershipReport): void {
+  if (report.type === 'alone') {
+    if (!report.alone) return conditions.clear('overlay.alone')
+    return conditions.raise({
+      code: 'overlay.alone',
+      severity: 'degraded',
+      text: 'this node has no link to any other',
+      remedy:
+        'give it a member to join through with --bootstrap, or wait for others to join through it',
+    })
+  }
+  if (report.peers.length === 0) return conditions.clear('bootstrap.unreachable')
+  conditions.raise({
+    code: 'bootstrap.unreachable',
+    severity: 'degraded',
+    text: `no answer from ${report.peers.length === 1 ? 'the bootstrap' : 'the bootstraps'} ${report.peers.join(', ')}; still trying`,
+    remedy: 'check that the address is right, that the node there runs, and that its port is open',
+  })
+}
+
+function reportPunch(parts: Parts, hub: EventHub, event: PunchReport): void {
+  const { punchProblems } = parts
+  if (event.type === 'punch:failed') {
+    punchProblems.delete(event.peer)
+    punchProblems.set(event.peer, event.reason)
+    const oldest = punchProblems.keys().next().value
+    if (punchProblems.size > MAX_PROBLEMS && oldest !== undefined) punchProblems.delete(oldest)
+  } else if (event.type === 'punch:succeeded') punchProblems.delete(event.peer)
+  hub.publish(event)
+}

@@ -1,0 +1,150 @@
+import { multiaddr } from '@multiformats/multiaddr'
+import type { Multiaddr } from '@multiformats/multiaddr'
+import { tcpAddress } from '../../protocols/kernel/address.ts'
+import type { ReachabilityState } from '../../protocols/reachability/reachability.ts'
+import { shouldServe } from '../../protocols/relaying/serving.ts'
+import type { PeerExchangeDriver } from '../drivers/peer-exchange.ts'
+import type { ReachabilityDriver } from '../drivers/reachability.ts'
+import type { RelayService } from '../drivers/relay-service.ts'
+import type { RelayingDriver } from '../drivers/relaying.ts'
+import type { EventHub } from '../observe/event-hub.ts'
+import type { Seam } from './libp2p.ts'
+import type { NatFacts } from './types.ts'
+
+export interface PresenceParts {
+  seam: Seam
+  hub: EventHub
+  reachability: ReachabilityDriver
+  relaying: RelayingDriver
+  relayService: RelayService
+  exchange: PeerExchangeDriver
+  relayMode: 'auto' | 'on' | 'off'
+  /** Names of the services offered to every member. */
+  services(): string[]
+}
+
+/**
+ * What this node is to others: the addresses it announces, whether it relays, the record it publishes. Whenever
+ * one of the machines changes its mind, `update` brings all of these in line.
+ */
+export class Presence {
+  readonly #parts: PresenceParts
+  #since = new Date().toISOString()
+  #announced: string[] = []
+  #serving = false
+  #reachedInbound = false
+  #record = ''
+
+  constructor(parts: PresenceParts) {
+    this.#parts = parts
+  }
+
+  /** ISO time of the last change of verdict. */
+  get since(): string {
+    return this.#since
+  }
+
+  /** Announced addresses, best first, each ending in our peer id. */
+  announced(): string[] {
+    return this.#announced
+  }
+
+  /** Where a hole punch can aim at. */
+  external(): Multiaddr[] {
+    return this.#parts.reachability.state.externalAddresses.map((endpoint) =>
+      multiaddr(externalAddress(endpoint)),
+    )
+  }
+
+  nat(): NatFacts {
+    const { mapping, filtering, externalAddresses } = this.#parts.reachability.state
+    return { mapping, filtering, externalAddresses, portMapping: 'none' }
+  }
+
+  reachabilityChanged(state: ReachabilityState, before: ReachabilityState): void {
+    const { hub, relaying } = this.#parts
+    if (state.verdict !== before.verdict) this.#since = new Date().toISOString()
+    if (state.verdict !== before.verdict || state.mapping !== before.mapping) {
+      hub.publish({ type: 'reachability:changed', verdict: state.verdict, nat: this.nat() })
+    }
+    relaying.need(state.verdict === 'private')
+    this.update()
+  }
+
+  /** Some peer has reached us without our having dialled it. */
+  reachedInbound(): void {
+    this.#reachedInbound = true
+    this.update()
+  }
+
+  update(): void {
+    this.#decideServing()
+    this.#announce()
+    this.#publishRecord()
+  }
+
+  #decideServing(): void {
+    const { hub, reachability, relayMode, relayService } = this.#parts
+    const { on, reason } = shouldServe({
+      mode: relayMode,
+      verdict: reachability.state.verdict,
+      reachedInbound: this.#reachedInbound,
+    })
+    if (on === this.#serving) return
+    this.#serving = on
+    hub.publish({ type: 'relay:serving', on, reason })
+    void relayService.serve(on).then(() => this.#publishRecord())
+  }
+
+  #announce(): void {
+    const { hub, reachability, relaying, seam } = this.#parts
+    const self = seam.peerId.toString()
+    const direct = reachability.state.announce.map((address) => withPeer(address, self))
+    const relayed = relaying.held().flatMap(({ addresses }) => addresses)
+    const announced = [...new Set([...direct, ...relayed])]
+    if (announced.join() === this.#announced.join()) return
+    this.#announced = announced
+    hub.publish({ type: 'addresses:changed', addresses: announced })
+    // Makes identify push the new list to everybody we are connected to.
+    seam.peerStore
+      .patch(seam.peerId, { multiaddrs: announced.map((address) => multiaddr(address)) })
+      .catch(() => {})
+  }
+
+  #publishRecord(): void {
+    const { exchange, reachability, relayService } = this.#parts
+    const { verdict, mapping, filtering, externalAddresses } = reachability.state
+    const facts = {
+      addresses: [
+        ...this.#announced.map((address) => ({
+          address,
+          kind: address.includes('/p2p-circuit') ? ('relayed' as const) : ('direct' as const),
+        })),
+        ...externalAddresses.map((endpoint) => ({
+          address: externalAddress(endpoint),
+          kind: 'external' as const,
+        })),
+      ],
+      reachability: verdict,
+      mapping,
+      filtering,
+      services: this.#parts.services(),
+      ...(this.#serving ? { relay: { ...relayService.capacity(), unlimited: false } } : {}),
+    }
+    const record = JSON.stringify(facts)
+    if (record === this.#record) return
+    this.#record = record
+    exchange.setSelf(facts)
+  }
+}
+
+function withPeer(address: string, peer: string): string {
+  return address.includes('/p2p/') ? address : `${address}/p2p/${peer}`
+}
+
+/** `ip:port` or `[ip]:port` as a multiaddr. */
+function externalAddress(endpoint: string): string {
+  const split = endpoint.lastIndexOf(':')
+  const host = endpoint.slice(0, split).replace(/^\[|\]$/g, '')
+  return tcpAddress(host, Number(endpoint.slice(split + 1)))
+}

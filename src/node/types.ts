@@ -1,0 +1,259 @@
+/** The words of the public API: what an application, the HTTP API and the command line all see. */
+
+/** A peer id as text, `12D3KooW…`. */
+export type PeerKey = string
+/** A multiaddr as text, `/ip4/…/tcp/4001/p2p/…`. */
+export type Address = string
+
+/** RFC 4787 (and RFC 5780) behaviour of a NAT. */
+export type NatBehaviour =
+  | 'none'
+  | 'endpoint-independent'
+  | 'address-dependent'
+  | 'address-and-port-dependent'
+  | 'unknown'
+
+export type Verdict = 'public' | 'private' | 'unknown'
+
+/** How a direct path came to be. */
+export type PathMethod = 'dial' | 'reverse' | 'lan' | 'punch' | 'birthday' | 'inbound'
+
+export type Path =
+  | { kind: 'direct'; address: Address; method: PathMethod; rttMs?: number }
+  | { kind: 'relayed'; via: PeerKey; rttMs?: number }
+
+export interface NatFacts {
+  mapping: NatBehaviour
+  filtering: NatBehaviour
+  /** `ip:port` as distinct observers saw our listening port. */
+  externalAddresses: string[]
+  portMapping: 'none' | 'upnp' | 'nat-pmp' | 'pcp'
+}
+
+export interface Reachability {
+  verdict: Verdict
+  /** ISO time of the last change of verdict. */
+  since: string
+  /** How many independent pieces of evidence support the verdict. */
+  confirmations: number
+}
+
+export interface Condition {
+  /** Stable name, e.g. `bootstrap.unreachable`. */
+  code: string
+  severity: 'info' | 'degraded' | 'broken'
+  since: string
+  /** One sentence a person understands. */
+  text: string
+  remedy?: string
+}
+
+export interface RelayStatus {
+  peer: PeerKey
+  state: 'held' | 'reserving'
+  /** ISO time when the reservation ends unless renewed. */
+  until?: string
+  rttMs?: number
+}
+
+export interface ServiceInfo {
+  name: string
+  /** Whom it is offered to: every member, or these peers. */
+  allow: 'all' | PeerKey[]
+  /** `host:port` it leads to; only on the node that exposes it. */
+  target: string
+}
+
+export interface ForwardInfo {
+  /** `host:port` this node listens on. */
+  listen: string
+  peer: PeerKey
+  service: string
+  /** Streams open now. */
+  open: number
+  bytesIn: number
+  bytesOut: number
+}
+
+export interface NodeStatus {
+  peerId: PeerKey
+  version: string
+  network: string
+  phase: 'starting' | 'running' | 'stopping' | 'stopped'
+  /** Addresses this node announces to others, with `/p2p/…` at the end. */
+  addresses: Address[]
+  /** Every address of this host that is listened on, useful to others or not, with `/p2p/…` at the end. */
+  listening: Address[]
+  reachability: Reachability
+  nat: NatFacts
+  /** Relays whose reservations this node holds. */
+  relays: RelayStatus[]
+  /** What this node does as a relay for others. */
+  serving: { relay: boolean; reservations: number; circuits: number; bytesRelayed: number }
+  links: { direct: number; relayed: number }
+  peersKnown: number
+  /** Names of services that this node exposes. */
+  services: string[]
+  conditions: Condition[]
+  /** Whether dials leave from the listening port; without it hole punching is off. */
+  transport: { portReuse: boolean; reason?: string }
+}
+
+export interface PeerStatus {
+  peer: PeerKey
+  state: 'linked' | 'known'
+  path?: Path
+  reachability: Verdict
+  nat: { mapping: NatBehaviour; filtering: NatBehaviour }
+  services: string[]
+  addresses: Address[]
+  /** Who told us, or how else we know. */
+  knownFrom: PeerKey | 'bootstrap' | 'inbound' | 'book' | 'config'
+  /** ISO time of the last sign of life seen by anybody on the way to us. */
+  lastSeen: string
+}
+
+type At<T> = T & { at: string }
+
+export type NodeEvent = At<
+  | { type: 'node:ready'; peerId: PeerKey; addresses: Address[]; api: string | null }
+  | { type: 'node:stopping'; reason: string }
+  | { type: 'addresses:changed'; addresses: Address[] }
+  | { type: 'reachability:changed'; verdict: Verdict; nat: NatFacts }
+  | { type: 'relay:held'; peer: PeerKey; until: string }
+  | { type: 'relay:lost'; peer: PeerKey; reason: string }
+  | { type: 'relay:serving'; on: boolean; reason: string }
+  | {
+      type: 'peer:found'
+      peer: PeerKey
+      from: PeerKey | 'bootstrap' | 'inbound' | 'book' | 'config'
+    }
+  | { type: 'peer:linked'; peer: PeerKey; path: Path }
+  | { type: 'peer:path-changed'; peer: PeerKey; from: Path; to: Path; ms: number }
+  | { type: 'peer:gone'; peer: PeerKey; reason: string }
+  | { type: 'punch:started'; peer: PeerKey; method: PathMethod }
+  | { type: 'punch:succeeded'; peer: PeerKey; method: PathMethod; ms: number; address: Address }
+  | { type: 'punch:failed'; peer: PeerKey; method: PathMethod; ms: number; reason: string }
+  | { type: 'condition:raised'; condition: Condition }
+  | { type: 'condition:cleared'; code: string }
+  | { type: 'service:refused'; service: string; peer: PeerKey; reason: string }
+>
+
+export interface Cancellable {
+  signal?: AbortSignal
+}
+
+export interface ConnectOptions extends Cancellable {
+  /** `direct` fails with ERR_NO_DIRECT_PATH rather than settle for a relay. Default `any`. */
+  path?: 'any' | 'direct'
+  /** Give up after this long. Default 15,000 for `any`, 30,000 for `direct`. */
+  timeoutMs?: number
+}
+
+export interface PingOptions extends Cancellable {
+  timeoutMs?: number
+}
+
+export interface PingResult {
+  peer: PeerKey
+  rttMs: number
+  path: Path
+}
+
+/** One stream of an application: web streams, so that nothing of libp2p shows. */
+export interface PeerStream extends AsyncDisposable {
+  readonly protocol: string
+  readonly readable: ReadableStream<Uint8Array>
+  readonly writable: WritableStream<Uint8Array>
+  /** Closes both directions; what was written is delivered first. */
+  close(): Promise<void>
+  /** Resets the stream at once; both sides see an error. */
+  abort(reason: Error): void
+}
+
+/** What we hold to a peer. It may move from a relayed to a direct path while it is held. */
+export interface Link extends AsyncDisposable {
+  readonly peer: PeerKey
+  /** The best path at this moment. */
+  readonly path: Path
+  open(protocol: string, options?: Cancellable): Promise<PeerStream>
+  /** Resolves when the link is on a direct path; rejects with ERR_NO_DIRECT_PATH at the deadline. */
+  direct(options?: Cancellable & { timeoutMs?: number }): Promise<Path>
+  close(): Promise<void>
+}
+
+export type StreamHandler = (stream: PeerStream, from: Link) => void | Promise<void>
+
+export interface DoctorCheck {
+  code: string
+  title: string
+  result: 'ok' | 'warning' | 'problem' | 'unknown'
+  /** What was found, in one sentence. */
+  text: string
+  /** What it means for reaching others. */
+  meaning?: string
+  remedy?: string
+}
+
+export interface Topology {
+  nodes: { peer: PeerKey; self?: true; reachability: Verdict; relay: boolean }[]
+  edges: { from: PeerKey; to: PeerKey; kind: 'direct' | 'relayed' | 'reservation'; via?: PeerKey }[]
+}
+
+export interface NodeOptions extends Cancellable {
+  /** Where identity and peer book live. Without it both stay in memory. */
+  dataDir?: string
+  /** Raw Ed25519 private key in libp2p protobuf encoding; wins over the one in `dataDir`. */
+  identity?: Uint8Array
+  /** Multiaddrs to listen on. Default: TCP port 4001 on all IPv4 and IPv6 addresses. */
+  listen?: Address[]
+  /** Announce exactly these instead of what is found out. */
+  announce?: Address[]
+  /** Members to join through, each ending in `/p2p/…`. */
+  bootstrap?: Address[]
+  /** Only members of the same network exchange peers. Default `main`. */
+  network?: string
+  /** libp2p pre-shared key in swarm.key format. */
+  networkKey?: Uint8Array
+  /** Relay for others: when public, always, never. Default `auto`. */
+  relay?: 'auto' | 'on' | 'off'
+  /** Shown by status and in `node:ready`. */
+  api?: string | null
+  logger?: Logger
+}
+
+export interface Logger {
+  debug(fields: object, message: string): void
+  info(fields: object, message: string): void
+  warn(fields: object, message: string): void
+  error(fields: object, message: string): void
+}
+
+/** A running Warren node. */
+export interface WarrenNode extends AsyncDisposable {
+  readonly peerId: PeerKey
+  status(): NodeStatus
+  peers(): PeerStatus[]
+  peer(id: PeerKey): PeerStatus | undefined
+  topology(): Topology
+  /** Links to a peer by id, or by a multiaddr that ends in `/p2p/…`, over the best path available. */
+  connect(peer: PeerKey | Address, options?: ConnectOptions): Promise<Link>
+  ping(peer: PeerKey | Address, options?: PingOptions): Promise<PingResult>
+  /** Answers streams of a protocol; the returned function stops answering. */
+  handle(protocol: string, handler: StreamHandler): () => void
+  events(options?: Cancellable): AsyncIterable<NodeEvent>
+  /** Shares a TCP service with `allow`ed peers under `name`. */
+  expose(service: { name: string; target: string; allow: 'all' | PeerKey[] }): void
+  unexpose(name: string): boolean
+  services(): ServiceInfo[]
+  /** Listens on `listen` (`host:port`, port 0 picks one) and carries connections to a peer's service. */
+  forward(forward: { listen: string; peer: PeerKey; service: string }): Promise<ForwardInfo>
+  unforward(listen: string): Promise<boolean>
+  forwards(): ForwardInfo[]
+  doctor(options?: Cancellable & { progress?: (text: string) => void }): Promise<DoctorCheck[]>
+  /** Prometheus text of this node's metrics. */
+  metrics(): Promise<string>
+  /** Whether the node is usable now, and if not, why. */
+  ready(): { ready: boolean; reasons: string[] }
+  stop(options?: { reason?: string }): Promise<void>
+}

@@ -1,0 +1,109 @@
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
+import type { NodeEvent, NodeStatus } from '../node/types.ts'
+import type { EventHub } from './event-hub.ts'
+
+/** Time to a direct path: from one LAN round trip to the last try on a slow and lossy path. */
+const SECONDS = [0.05, 0.1, 0.2, 0.4, 0.6, 1, 2, 3, 5, 10, 20]
+
+/**
+ * Numbers for Prometheus: counters follow the events, gauges read the status when asked. Labels are bounded words,
+ * never peer ids.
+ */
+export class NodeMetrics {
+  readonly #registry = new Registry()
+  readonly #stop: () => void
+
+  constructor(hub: EventHub, status: () => NodeStatus) {
+    collectDefaultMetrics({ register: this.#registry })
+    this.#gauges(status)
+    this.#stop = hub.listen(this.#counters())
+  }
+
+  async text(): Promise<string> {
+    return await this.#registry.metrics()
+  }
+
+  stop(): void {
+    this.#stop()
+    this.#registry.clear()
+  }
+
+  #gauges(status: () => NodeStatus): void {
+    const registers = [this.#registry]
+    const gauge = (name: string, help: string, read: (status: NodeStatus) => number): void => {
+      new Gauge({
+        name,
+        help,
+        registers,
+        collect() {
+          this.set(read(status()))
+        },
+      })
+    }
+    gauge('warren_links_direct', 'Peers linked over a direct path', (s) => s.links.direct)
+    gauge('warren_links_relayed', 'Peers linked over a relay only', (s) => s.links.relayed)
+    gauge('warren_peers_known', 'Members of the overlay known', (s) => s.peersKnown)
+    gauge(
+      'warren_relays_held',
+      'Reservations held at relays',
+      (s) => s.relays.filter((relay) => relay.state === 'held').length,
+    )
+    gauge(
+      'warren_serving_reservations',
+      'Reservations others hold here',
+      (s) => s.serving.reservations,
+    )
+    gauge('warren_serving_circuits', 'Circuits relayed now', (s) => s.serving.circuits)
+    gauge('warren_serving_bytes', 'Bytes relayed for others', (s) => s.serving.bytesRelayed)
+    gauge('warren_conditions_raised', 'Conditions raised now', (s) => s.conditions.length)
+    gauge('warren_public', 'Whether this node is publicly reachable', (s) =>
+      s.reachability.verdict === 'public' ? 1 : 0,
+    )
+  }
+
+  #counters(): (event: NodeEvent) => void {
+    const registers = [this.#registry]
+    const punches = new Counter({
+      name: 'warren_punch_outcomes_total',
+      help: 'Attempts to reach a relayed peer directly',
+      labelNames: ['method', 'outcome'] as const,
+      registers,
+    })
+    const toDirect = new Histogram({
+      name: 'warren_time_to_direct_seconds',
+      help: 'From the first connection to a direct path',
+      buckets: SECONDS,
+      registers,
+    })
+    const linked = new Counter({
+      name: 'warren_links_total',
+      help: 'Links made, by the kind of their first path',
+      labelNames: ['kind'] as const,
+      registers,
+    })
+    const gone = new Counter({ name: 'warren_links_gone_total', help: 'Links lost', registers })
+    const relaysLost = new Counter({
+      name: 'warren_relays_lost_total',
+      help: 'Reservations lost',
+      registers,
+    })
+    const refused = new Counter({
+      name: 'warren_service_refusals_total',
+      help: 'Streams to services refused',
+      registers,
+    })
+    return (event) => {
+      if (event.type === 'punch:succeeded')
+        punches.inc({ method: event.method, outcome: 'success' })
+      else if (event.type === 'punch:failed')
+        punches.inc({ method: event.method, outcome: 'failed' })
+      else if (event.type === 'peer:linked') linked.inc({ kind: event.path.kind })
+      else if (event.type === 'peer:gone') gone.inc()
+      else if (event.type === 'relay:lost') relaysLost.inc()
+      else if (event.type === 'service:refused') refused.inc()
+      else if (event.type === 'peer:path-changed' && event.to.kind === 'direct') {
+        toDirect.observe(event.ms / 1000)
+      }
+    }
+  }
+}

@@ -1,0 +1,23 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { runIsolated, SKIP } from './namespace.ts'
+
+describe('in a network of its own, the tcp-reuse transport', { skip: SKIP }, () => {
+  it('agrees on client and server when two sides meet in a simultaneous open', async () => {
+    assert.deepEqual(await runIsolated('simultaneous-open.child.ts'), {
+      directions: ['outbound', 'inbound'],
+      dialled: [true, true],
+      echoes: ['warren', 'warren'],
+      connections: [1, 1],
+    })
+  })
+
+  it('tries every address of a name, from the listening port of its family', async () => {
+    const fromListenPort = { family: 4, fromListenPort: true, echo: 'warren' }
+    assert.deepEqual(await runIsolated('names.child.ts'), {
+      refusing: fromListenPort,
+      silent: fromListenPort,
+      ip6: { family: 6, fromListenPort: true, echo: 'warren' },
+    })
+  })
+})

@@ -1,0 +1,162 @@
+import { spawn } from 'node:child_process'
+import { globSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { requirements as labRequirements } from './lab/requirements.ts'
+import { requirements as containerRequirements } from './support/container-requirements.ts'
+
+/**
+ * `npm test` runs every tier; `node test/run.ts unit lab` only those. A tier whose tools are missing is skipped with a
+ * line that says what to install, unless WARREN_REQUIRE names it (or is `all`): then that is a failure.
+ */
+interface Tier {
+  name: string
+  proves: string
+  /** What is missing to run it, each with how to get it; empty when it can run. */
+  missing?(): string[] | Promise<string[]>
+  steps: Step[]
+}
+
+interface Step {
+  title: string
+  argv: string[]
+}
+
+const node = (...argv: string[]): string[] => [process.execPath, ...argv]
+
+const files = (pattern: string): string[] => globSync(pattern, { cwd: root }).sort()
+
+const root = new URL('..', import.meta.url).pathname
+
+const tests = (title: string, pattern: string, concurrency: number): Step => ({
+  title,
+  argv: node(
+    '--test',
+    '--test-reporter=spec',
+    `--test-concurrency=${concurrency}`,
+    '--test-timeout=180000',
+    ...files(pattern),
+  ),
+})
+
+const TIERS: Tier[] = [
+  {
+    name: 'check',
+    proves: 'format, types, lint, import directions',
+    steps: [
+      { title: 'format', argv: ['oxfmt', '--check'] },
+      { title: 'types', argv: ['tsc', '--noEmit'] },
+      { title: 'lint', argv: ['oxlint', '--type-aware', '--deny-warnings'] },
+      {
+        title: 'import directions',
+        argv: ['depcruise', '--config', '.dependency-cruiser.cjs', 'src', 'protocols'],
+      },
+    ],
+  },
+  {
+    name: 'unit',
+    proves: "the machines' choices, the codecs' bytes",
+    steps: [tests('unit', 'test/unit/**/*.test.ts', availableParallelism())],
+  },
+  {
+    name: 'integration',
+    proves: 'drivers against real libp2p on loopback',
+    steps: [tests('integration', 'test/integration/**/*.test.ts', 1)],
+  },
+  {
+    name: 'e2e',
+    proves: 'the command line, the package in an empty project',
+    steps: [tests('end to end', 'test/e2e/{cli,package}*.test.ts', 1)],
+  },
+  {
+    name: 'lab',
+    proves: 'direct or not through real NATs, the examples, the demo',
+    missing: labRequirements,
+    steps: [
+      { title: 'laboratory judges itself', argv: node('test/lab/main.ts', '--self-test') },
+      { title: 'every cell', argv: node('test/lab/main.ts', '--tries', '3') },
+      { title: '100 MB and a dead relay', argv: node('test/lab/main.ts', '--big') },
+      { title: 'a small swarm starts', argv: node('test/lab/main.ts', '--start') },
+      { title: 'the examples behind two NATs', argv: node('test/lab/main.ts', '--examples') },
+      { title: 'the demo', argv: node('test/lab/demo.ts') },
+    ],
+  },
+  {
+    name: 'container',
+    proves: 'the image: build, start, health, stop',
+    missing: containerRequirements,
+    steps: [tests('container', 'test/e2e/container*.test.ts', 1)],
+  },
+]
+
+const required = new Set((process.env['WARREN_REQUIRE'] ?? '').split(/[\s,]+/).filter(Boolean))
+const isRequired = (tier: string): boolean => required.has(tier) || required.has('all')
+
+const total = { passed: 0, failed: 0, skipped: 0 }
+
+async function runStep(tier: Tier, { title, argv }: Step): Promise<void> {
+  const began = Date.now()
+  console.log(`\n── ${tier.name}: ${title}`)
+  const [command = '', ...args] = argv
+  const child = spawn(command, args, { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] })
+  let tail = ''
+  child.stdout.on('data', (chunk: Buffer) => {
+    process.stdout.write(chunk)
+    tail = (tail + chunk.toString()).slice(-4_000)
+  })
+  const code = await new Promise<number>((resolve) => {
+    child.on('error', () => resolve(127))
+    child.on('close', (exit) => resolve(exit ?? 1))
+  })
+  count(argv.includes('--test') ? tail : '', code)
+  const seconds = ((Date.now() - began) / 1000).toFixed(1)
+  console.log(
+    `── ${tier.name}: ${title}: ${code === 0 ? 'passed' : `FAILED (exit ${code})`} in ${seconds} s`,
+  )
+}
+
+/** A test runner's own counts; any other command counts as one. A runner that ran nothing has failed. */
+function count(tail: string, code: number): void {
+  const figure = (name: string): number =>
+    Number(new RegExp(`^ℹ ${name} (\\d+)$`, 'm').exec(tail)?.[1] ?? 0)
+  const passed = figure('pass')
+  const failed = figure('fail') + figure('cancelled')
+  if (tail === '') {
+    if (code === 0) total.passed++
+    else total.failed++
+    return
+  }
+  total.passed += passed
+  total.skipped += figure('skipped') + figure('todo')
+  total.failed += failed === 0 && (code !== 0 || passed === 0) ? 1 : failed
+}
+
+async function main(): Promise<void> {
+  const asked = process.argv.slice(2)
+  const unknown = asked.filter((name) => !TIERS.some((tier) => tier.name === name))
+  if (unknown.length > 0) {
+    console.error(
+      `no such tier: ${unknown.join(', ')}; there are ${TIERS.map((t) => t.name).join(', ')}`,
+    )
+    process.exit(2)
+  }
+  const notes: string[] = []
+  for (const tier of TIERS) {
+    if (asked.length > 0 && !asked.includes(tier.name)) continue
+    const missing = (await tier.missing?.()) ?? []
+    if (missing.length === 0) {
+      for (const step of tier.steps) await runStep(tier, step)
+      continue
+    }
+    const verdict = isRequired(tier.name) ? 'FAILED, it is required' : 'SKIPPED'
+    notes.push(`!! tier ${tier.name} (${tier.proves}) ${verdict}: ${missing.join('; ')}`)
+    if (isRequired(tier.name)) total.failed++
+    else total.skipped++
+  }
+  console.log('')
+  for (const note of notes) console.log(note)
+  const skipped = total.skipped > 0 ? `, ${total.skipped} skipped` : ''
+  console.log(`${total.passed} passed, ${total.failed} failed${skipped}`)
+  process.exit(total.failed === 0 && total.passed > 0 ? 0 : 1)
+}
+
+await main()

@@ -1,0 +1,51 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { best, SETTLE_MS, superfluous } from '../../../protocols/paths/choose.ts'
+import type { OpenConnection } from '../../../protocols/paths/choose.ts'
+
+const one = (id: string, rest: Partial<OpenConnection> = {}): OpenConnection => ({
+  id,
+  direct: true,
+  openedAt: 0,
+  streams: 0,
+  idleSince: 0,
+  ...rest,
+})
+
+test('best prefers a direct connection, however young', () => {
+  const chosen = best([one('relayed', { direct: false }), one('direct', { openedAt: 99 })])
+  assert.equal(chosen?.id, 'direct')
+})
+
+test('best prefers the oldest among equals, so that a second connection changes nothing', () => {
+  assert.equal(best([one('young', { openedAt: 9 }), one('old', { openedAt: 1 })])?.id, 'old')
+})
+
+test('superfluous names an idle relayed connection beside a settled direct one, on either side', () => {
+  const both = [one('relayed', { direct: false }), one('direct')]
+  for (const tidies of [true, false]) {
+    assert.deepEqual(
+      superfluous(both, tidies, SETTLE_MS).map((c) => c.id),
+      ['relayed'],
+    )
+  }
+})
+
+test('superfluous never names a connection with a stream on it', () => {
+  const both = [one('relayed', { direct: false, streams: 1, idleSince: undefined }), one('direct')]
+  assert.deepEqual(superfluous(both, true, 1e9), [])
+})
+
+test('superfluous waits until the better connection has settled', () => {
+  const both = [one('relayed', { direct: false }), one('direct', { openedAt: 1_000 })]
+  assert.deepEqual(superfluous(both, true, 1_000 + SETTLE_MS - 1), [])
+})
+
+test('only the side that tidies names duplicates of one kind', () => {
+  const both = [one('first'), one('second', { openedAt: 5 })]
+  assert.deepEqual(superfluous(both, false, 1e6), [])
+  assert.deepEqual(
+    superfluous(both, true, 1e6).map((c) => c.id),
+    ['second'],
+  )
+})

@@ -1,0 +1,103 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { seededRng } from '../../../protocols/kernel/rng.ts'
+import { Liveness } from '../../../protocols/paths/liveness.ts'
+import type { LivenessOutput } from '../../../protocols/paths/liveness.ts'
+
+/** A source of jitter that is always in the middle: no jitter. */
+const steady = () => 0.5
+
+/** Runs the machine until `end`; links in `alive` answer their pings after 50 ms. */
+function run(machine: Liveness, end: number, alive: Set<string>): [number, LivenessOutput][] {
+  const log: [number, LivenessOutput][] = []
+  for (let now = machine.nextWake(); now !== undefined && now <= end; now = machine.nextWake()) {
+    for (const output of machine.step({ type: 'tick' }, now)) {
+      log.push([now, output])
+      if (output.type === 'ping' && alive.has(output.link)) {
+        machine.step({ type: 'heard', link: output.link }, now + 50)
+      }
+    }
+  }
+  return log
+}
+
+function linked(nature: 'hidden' | 'public', ...links: string[]): Liveness {
+  const machine = new Liveness(steady)
+  for (const link of links) machine.step({ type: 'link-up', link, nature }, 0)
+  return machine
+}
+
+const only = (log: [number, LivenessOutput][], type: string) =>
+  log.filter(([, output]) => output.type === type)
+
+test('an idle link is pinged every 25 s behind a NAT and every minute without', () => {
+  const alive = new Set(['a'])
+  assert.equal(only(run(linked('hidden', 'a'), 100_000, alive), 'ping').length, 3)
+  assert.equal(only(run(linked('public', 'a'), 100_000, alive), 'ping').length, 1)
+})
+
+test('a busy link is never pinged', () => {
+  const machine = linked('hidden', 'a')
+  for (let now = 0; now < 100_000; now += 1_000) {
+    machine.step({ type: 'heard', link: 'a' }, now)
+    const due = (machine.nextWake() as number) <= now
+    if (due) assert.deepEqual(machine.step({ type: 'tick' }, now), [])
+  }
+})
+
+test('three misses in a row declare a link dead, with a second and two between', () => {
+  const machine = linked('hidden', 'dead', 'b', 'c')
+  const log = run(machine, 60_000, new Set(['b', 'c']))
+  const pings = log.filter(([, one]) => one.type === 'ping' && one.link === 'dead')
+  assert.deepEqual(
+    pings.map(([at]) => at),
+    [25_000, 31_000, 38_000],
+  )
+  const [dead] = only(log, 'declare-dead')
+  assert.equal(dead?.[0], 43_000)
+  assert.ok(dead?.[1].type === 'declare-dead' && dead[1].link === 'dead')
+  assert.equal(machine.heardAt('dead'), undefined)
+})
+
+test('one missed ping, and even two, are forgiven', () => {
+  const machine = linked('hidden', 'a')
+  machine.step({ type: 'tick' }, 25_000)
+  machine.step({ type: 'missed', link: 'a' }, 25_100)
+  machine.step({ type: 'tick' }, 26_100)
+  machine.step({ type: 'missed', link: 'a' }, 26_200)
+  machine.step({ type: 'tick' }, 28_200)
+  machine.step({ type: 'heard', link: 'a' }, 28_300)
+  const log = run(machine, 120_000, new Set(['a']))
+  assert.deepEqual(only(log, 'declare-dead'), [])
+})
+
+test('when all links fall silent together they get ten seconds more', () => {
+  const machine = linked('hidden', 'a', 'b', 'c')
+  const log = run(machine, 120_000, new Set())
+  assert.equal(only(log, 'own-fault').length, 3)
+  const deaths = only(log, 'declare-dead').map(([at]) => at)
+  assert.deepEqual(deaths, [58_000, 58_000, 58_000])
+})
+
+test('links that come back after everything was silent live on', () => {
+  const machine = linked('hidden', 'a', 'b')
+  run(machine, 43_000, new Set())
+  const log = run(machine, 200_000, new Set(['a', 'b']))
+  assert.deepEqual(only(log, 'declare-dead'), [])
+})
+
+test('a closed link is forgotten, and a stray report about it ignored', () => {
+  const machine = linked('hidden', 'a')
+  machine.step({ type: 'link-down', link: 'a' }, 10)
+  assert.equal(machine.nextWake(), undefined)
+  assert.deepEqual(machine.step({ type: 'missed', link: 'a' }, 20), [])
+  assert.deepEqual(machine.step({ type: 'heard', link: 'a' }, 20), [])
+})
+
+test('pings of links made at one moment drift apart', () => {
+  const machine = new Liveness(seededRng(7))
+  for (let i = 0; i < 50; i++) machine.step({ type: 'link-up', link: `${i}`, nature: 'hidden' }, 0)
+  const alive = new Set(Array.from({ length: 50 }, (_, i) => `${i}`))
+  const times = only(run(machine, 40_000, alive), 'ping').map(([at]) => at)
+  assert.ok(Math.max(...times) - Math.min(...times) > 2_000)
+})

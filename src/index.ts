@@ -5,4 +5,4 @@
 export { createNode } from './node/create-node.ts'
 export { WarrenError } from '../protocols/kernel/errors.ts'
 export type { ErrorCode } from '../protocols/kernel/errors.ts'
-export type * from './node/types.ts'
+export type * from './types.ts'

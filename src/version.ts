@@ -7,4 +7,5 @@ function packageFile(): URL {
 }
 
 /** The version of this package. */
-export const version = (JSON.parse(readFileSync(packageFile(), 'utf8')) as { version: string }).version
+export const version = (JSON.parse(readFileSync(packageFile(), 'utf8')) as { version: string })
+  .version

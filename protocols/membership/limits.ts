@@ -19,8 +19,11 @@ export const limits = {
 
   /** A peer that cannot be reached. */
   backoff: { firstMs: 1_000, maxMs: 600_000 },
-  /** While nearly alone, and for bootstraps then: an outage must not be prolonged by our own patience. */
-  urgentBackoff: { firstMs: 1_000, maxMs: 60_000 },
+  /**
+   * While nearly alone, and for bootstraps then: an outage must not be prolonged by our own patience. The first retry
+   * is quick because nodes that are started together find each other not listening yet.
+   */
+  urgentBackoff: { firstMs: 250, maxMs: 60_000 },
   /** Fewer links than this are nearly none. */
   enough: 2,
   /** A link that lasts this long was a success; a shorter one counts as another failed try. */
@@ -31,8 +34,8 @@ export const limits = {
   recontactMs: 600_000,
   recontactSpread: 0.5,
 
-  /** Before a bootstrap counts as unreachable: two tries. */
-  bootstrapTries: 2,
+  /** Before a bootstrap counts as unreachable: tries over about two seconds. */
+  bootstrapTries: 4,
   /** Without any link for this long: alone. Covers a join at leisure. */
   aloneMs: 5_000,
 

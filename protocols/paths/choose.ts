@@ -4,6 +4,8 @@ import type { Instant } from '../kernel/machine.ts'
 export interface OpenConnection {
   id: string
   direct: boolean
+  /** Dialled by the peer with the smaller id: something both sides know alike, unlike their clocks. */
+  preferred: boolean
   openedAt: Instant
   /** Streams open on it now. */
   streams: number
@@ -18,8 +20,8 @@ export interface OpenConnection {
 export const SETTLE_MS = 2_000
 
 /**
- * The connection new streams should use: direct before relayed, and among equals the oldest, so that the
- * path does not flap when a second connection appears.
+ * The connection new streams should use: direct before relayed, then the preferred one, then the oldest. Both sides
+ * must come to the same choice, or one would close what the other is about to use.
  */
 export function best<T extends OpenConnection>(connections: Iterable<T>): T | undefined {
   let chosen: T | undefined
@@ -31,6 +33,7 @@ export function best<T extends OpenConnection>(connections: Iterable<T>): T | un
 
 function isBetter(a: OpenConnection, b: OpenConnection): boolean {
   if (a.direct !== b.direct) return a.direct
+  if (a.preferred !== b.preferred) return a.preferred
   return a.openedAt < b.openedAt
 }
 

@@ -36,7 +36,7 @@ export const limits = {
   /** Of 8 addresses, so that relayed ones never crowd out direct ones. */
   ownRelayedAddresses: 4,
   /** Start-up changes several facts within milliseconds; one record should carry them all. */
-  publishDelayMs: { least: 100, spread: 150 },
+  publishDelayMs: { least: 30, spread: 40 },
   /** Signing is local; only a broken signer takes this long. */
   signMs: 5_000,
 
@@ -59,7 +59,7 @@ export const limits = {
   resolves: 64,
 
   // Telling others.
-  pushDelayMs: 200,
+  pushDelayMs: 50,
   /** Own news goes to everybody linked, up to what 16 kB/s can carry within a second. */
   ownFanout: 64,
   /** News of others: a contact too many costs a duplicate, one too few costs 5 s until its next pull. */

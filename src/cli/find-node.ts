@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { ClientError, WarrenClient } from '../client/index.ts'
 import { loadSettings } from '../config/load.ts'
 import type { Settings } from '../config/load.ts'
-import { formatApi } from '../config/places.ts'
+import { formatApi, parseApi } from '../config/places.ts'
 import type { ApiPlace } from '../config/places.ts'
 
 /** A path or `HOST:PORT` is short; more than this was not written by `warren up`. */
@@ -22,7 +22,7 @@ export function leaveNote(dataDir: string, address: string): () => void {
 function readNote(dataDir: string): string | undefined {
   try {
     const note = readFileSync(noteIn(dataDir), 'utf8').trim()
-    return note === '' || note.length > MAX_NOTE_CHARS ? undefined : note
+    return note.length > MAX_NOTE_CHARS ? undefined : formatApi(parseApi(note))
   } catch {
     return undefined
   }
@@ -48,7 +48,7 @@ export async function findNode(
 async function nodeOf(settings: Settings): Promise<WarrenClient> {
   const note = readNote(settings['data-dir'])
   if (note !== undefined) {
-    const client = clientOf(note, settings)
+    const client = clientOf(formatApi(reachable(parseApi(note))), settings)
     if (await client.alive()) return client
   }
   return clientOf(

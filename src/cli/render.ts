@@ -234,8 +234,10 @@ function describe(event: NodeEvent): string {
       return `punched through to ${event.peer} in ${formatMs(event.ms)} (${event.method}, ${event.address})`
     case 'punch:failed':
       return `could not punch to ${event.peer} in ${formatMs(event.ms)} (${event.method}): ${event.reason}`
-    case 'condition:raised':
-      return `${event.condition.severity}: ${event.condition.text} ${event.condition.remedy ?? ''}`.trimEnd()
+    case 'condition:raised': {
+      const { severity, text, remedy } = event.condition
+      return `${severity}: ${text}${remedy === undefined ? '' : ` (${remedy})`}`
+    }
     case 'condition:cleared':
       return `no longer: ${event.code}`
     case 'service:refused':

@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http'
-import type { WarrenNode } from '../node/types.ts'
+import type { WarrenNode } from '../types.ts'
 import { ApiFailure } from './failure.ts'
 
 /** Well below the minute after which proxies and NATs forget a silent connection. */
@@ -56,7 +56,11 @@ export class EventStreams {
     for (const response of this.#open) response.end()
   }
 
-  async #send(node: Pick<WarrenNode, 'events'>, response: ServerResponse, signal: AbortSignal): Promise<void> {
+  async #send(
+    node: Pick<WarrenNode, 'events'>,
+    response: ServerResponse,
+    signal: AbortSignal,
+  ): Promise<void> {
     for await (const event of node.events({ signal }))
       if (!this.#write(response, `data: ${JSON.stringify(event)}\n\n`)) return
   }

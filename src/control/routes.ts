@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { WarrenNode } from '../node/types.ts'
+import type { WarrenNode } from '../types.ts'
 import { parseListen } from '../config/places.ts'
 import { ApiFailure } from './failure.ts'
 import { peerOrAddress, schemas } from './schema.ts'

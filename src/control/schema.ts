@@ -11,9 +11,9 @@ import {
   parseTarget,
 } from '../config/places.ts'
 import type { ErrorCode } from '../../protocols/kernel/errors.ts'
-import type * as node from '../node/types.ts'
+import type * as node from '../types.ts'
 
-export type * from '../node/types.ts'
+export type * from '../types.ts'
 
 /** Codes that only the API can answer with, beside those of the node. */
 export type ApiErrorCode =

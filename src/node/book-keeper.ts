@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { rename } from 'node:fs/promises'
 import type { PeerExchangeDriver } from '../drivers/peer-exchange.ts'
 import { readFileBounded, writeFileAtomic } from '../storage/files.ts'
-import type { Logger } from './types.ts'
+import type { Logger } from '../types.ts'
 
 /** Often enough to survive a crash with a useful book, seldom enough for a flash card. */
 const SAVE_MS = 60_000

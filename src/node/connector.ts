@@ -8,7 +8,7 @@ import type { Candidate, OwnNetwork, PeerNetwork, RaceEntry } from '../../protoc
 import type { Attempt } from '../net/dial.ts'
 import { race } from '../net/dial.ts'
 import type { Links } from './links.ts'
-import type { Address, ConnectOptions, PeerKey } from './types.ts'
+import type { Address, ConnectOptions, PeerKey } from '../types.ts'
 
 /** One address may take this long, handshake included: three lost SYNs, or a handshake at 1 s RTT. */
 const ADDRESS_TIMEOUT_MS = 6_000
@@ -41,6 +41,8 @@ const NEWS_MS = 2_500
 
 export interface ConnectorDeps {
   self: PeerKey
+  /** Addresses that we were started with. */
+  bootstrap: Address[]
   links: Links
   ownNetwork(): OwnNetwork
   known(peer: PeerKey): Known | undefined
@@ -117,9 +119,11 @@ export class Connector {
 
   async #tryOnce(peer: PeerKey, address: Address | undefined, signal: AbortSignal): Promise<void> {
     const given: Candidate[] = address === undefined ? [] : [candidateOf(address)]
+    const bootstrap = this.#deps.bootstrap.filter((each) => readTarget(each).peer === peer)
+    const told = [...given, ...bootstrap.map(candidateOf)]
     const known =
-      address === undefined ? await this.#deps.resolve(peer, signal) : this.#deps.known(peer)
-    const candidates = [...given, ...(known?.addresses ?? [])]
+      told.length === 0 ? await this.#deps.resolve(peer, signal) : this.#deps.known(peer)
+    const candidates = [...told, ...(known?.addresses ?? [])]
     if (candidates.length === 0) {
       throw new WarrenError('ERR_PEER_UNKNOWN', `nobody we asked knows an address of ${peer}`, {
         remedy:

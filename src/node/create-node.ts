@@ -10,7 +10,7 @@ import { OverlayNode } from './overlay-node.ts'
 import { readTarget } from './connector.ts'
 import { silent } from './logger.ts'
 import type { Settings } from './parts.ts'
-import type { NodeOptions, WarrenNode } from './types.ts'
+import type { NodeOptions, WarrenNode } from '../types.ts'
 
 /** TCP port 4001 is what libp2p nodes use, so firewalls that know it know ours. */
 export const DEFAULT_LISTEN = ['/ip4/0.0.0.0/tcp/4001', '/ip6/::/tcp/4001']

@@ -1,4 +1,4 @@
-import type { DoctorCheck, NodeStatus, PeerStatus } from './types.ts'
+import type { DoctorCheck, NodeStatus, PeerStatus } from '../types.ts'
 
 /** What this network lets the node do, judged from what the running node has found out. */
 export function examine(status: NodeStatus, peers: PeerStatus[]): DoctorCheck[] {

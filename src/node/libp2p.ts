@@ -63,6 +63,9 @@ const FOREVER_MS = 10 * 365 * 24 * 3_600_000
 /** Open connections of a node; a relay with 512 reservations and their visitors fits. */
 const MAX_CONNECTIONS = 1_024
 
+/** Pings under way on one connection, in each direction. */
+const PINGS = 16
+
 /** New connections a second from one host: NATs and container hosts hide dozens of peers behind one address. */
 const INBOUND_PER_HOST_PER_SECOND = 64
 
@@ -101,7 +104,8 @@ export async function makeLibp2p(options: Libp2pOptions): Promise<Libp2pNode> {
     services: {
       identify: identify(),
       identifyPush: identifyPush(),
-      ping: ping(),
+      // Our own pings run beside those of applications; stock allows one at a time.
+      ping: ping({ maxInboundStreams: PINGS, maxOutboundStreams: PINGS }),
       ...(options.services as Record<string, (c: unknown) => unknown>),
       seam: (c: unknown) => {
         components = c as Seam

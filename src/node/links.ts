@@ -3,7 +3,7 @@ import { best, superfluous } from '../../protocols/paths/choose.ts'
 import type { OpenConnection } from '../../protocols/paths/choose.ts'
 import { isDirect, relayOf } from '../net/connection.ts'
 import type { EventHub } from '../observe/event-hub.ts'
-import type { Path, PathMethod, PeerKey } from './types.ts'
+import type { Path, PathMethod, PeerKey } from '../types.ts'
 
 /** One open libp2p connection and what we know of it. */
 export interface Held extends OpenConnection {
@@ -141,6 +141,7 @@ export class Links {
       id: connection.id,
       connection,
       direct: isDirect(connection),
+      preferred: (connection.direction === 'outbound') === this.#self < peer,
       method: this.#methodOf(peer, connection),
       openedAt: Date.now(),
       streams: 0,

@@ -11,7 +11,7 @@ import { examine } from './doctor.ts'
 import { makeParts } from './parts.ts'
 import type { Parts, Settings } from './parts.ts'
 import { makeLink } from './peer-link.ts'
-import type * as api from './types.ts'
+import type * as api from '../types.ts'
 
 /** Streams of one protocol and direction on one connection; memory bounds them long before yamux does. */
 const STREAMS_PER_CONNECTION = 1_024
@@ -77,11 +77,11 @@ export class OverlayNode implements api.WarrenNode {
     // Listeners of libp2p's events first, so that no connection opens unseen.
     links.start()
     liveness.start()
+    await exchange.start()
+    await this.#book?.restore()
     await libp2p.start()
     reachability.start()
     relaying.start()
-    await exchange.start()
-    await this.#book?.restore()
     this.#watchTransport()
     this.#watchRelays()
     this.#phase = 'running'

@@ -31,7 +31,7 @@ import { Links } from './links.ts'
 import { openStream } from './peer-link.ts'
 import { Presence } from './presence.ts'
 import { Snapshot } from './snapshot.ts'
-import type { Logger, NodeOptions, PeerKey } from './types.ts'
+import type { Logger, NodeOptions, PeerKey } from '../types.ts'
 
 /** The settled options of one node. */
 export interface Settings extends Omit<NodeOptions, 'signal'> {
@@ -160,6 +160,7 @@ export async function makeParts(
 
   parts.connector = new Connector({
     self,
+    bootstrap: settings.bootstrap,
     links: parts.links,
     ownNetwork: () => ownNetwork(parts),
     known: (peer) => parts.exchange.get(peer),

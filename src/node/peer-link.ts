@@ -2,7 +2,7 @@ import type { Connection, Stream } from '@libp2p/interface'
 import { WarrenError } from '../../protocols/kernel/errors.ts'
 import { toPeerStream } from '../net/web-stream.ts'
 import type { Links } from './links.ts'
-import type { Cancellable, Link, Path, PeerKey, PeerStream } from './types.ts'
+import type { Cancellable, Link, Path, PeerKey, PeerStream } from '../types.ts'
 
 /** How long a stream may take to be agreed on; two round trips on the slowest usable path, with a retransmission. */
 const OPEN_MS = 10_000

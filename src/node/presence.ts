@@ -9,7 +9,7 @@ import type { RelayService } from '../drivers/relay-service.ts'
 import type { RelayingDriver } from '../drivers/relaying.ts'
 import type { EventHub } from '../observe/event-hub.ts'
 import type { Seam } from './libp2p.ts'
-import type { NatFacts } from './types.ts'
+import type { NatFacts } from '../types.ts'
 
 export interface PresenceParts {
   seam: Seam
@@ -62,12 +62,11 @@ export class Presence {
   }
 
   reachabilityChanged(state: ReachabilityState, before: ReachabilityState): void {
-    const { hub, relaying } = this.#parts
+    const { hub } = this.#parts
     if (state.verdict !== before.verdict) this.#since = new Date().toISOString()
     if (state.verdict !== before.verdict || state.mapping !== before.mapping) {
       hub.publish({ type: 'reachability:changed', verdict: state.verdict, nat: this.nat() })
     }
-    relaying.need(state.verdict === 'private')
     this.update()
   }
 
@@ -78,9 +77,16 @@ export class Presence {
   }
 
   update(): void {
+    this.#parts.relaying.need(this.#needsRelays())
     this.#decideServing()
     this.#announce()
     this.#publishRecord()
+  }
+
+  /** Where no internet tells whether we are hidden, we are as long as nobody has come to us. */
+  #needsRelays(): boolean {
+    const { verdict } = this.#parts.reachability.state
+    return verdict === 'private' || (verdict === 'unknown' && !this.#reachedInbound)
   }
 
   #decideServing(): void {

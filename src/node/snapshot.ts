@@ -8,7 +8,7 @@ import type { Conditions } from '../observe/conditions.ts'
 import { version } from '../version.ts'
 import type { Links } from './links.ts'
 import type { Presence } from './presence.ts'
-import type { NodeStatus, PeerKey, PeerStatus, RelayStatus, Topology } from './types.ts'
+import type { NodeStatus, PeerKey, PeerStatus, RelayStatus, Topology } from '../types.ts'
 
 export interface SnapshotParts {
   self: PeerKey

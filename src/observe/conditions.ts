@@ -1,4 +1,4 @@
-import type { Condition } from '../node/types.ts'
+import type { Condition } from '../types.ts'
 import type { EventHub } from './event-hub.ts'
 
 /** What is wrong with the node right now, in words an operator can act on. */

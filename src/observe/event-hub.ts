@@ -1,4 +1,4 @@
-import type { Cancellable, NodeEvent } from '../node/types.ts'
+import type { Cancellable, NodeEvent } from '../types.ts'
 
 type Unstamped<T> = T extends { at: string } ? Omit<T, 'at'> : never
 /** An event before the hub has stamped the time on it. */

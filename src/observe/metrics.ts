@@ -1,5 +1,5 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
-import type { NodeEvent, NodeStatus } from '../node/types.ts'
+import type { NodeEvent, NodeStatus } from '../types.ts'
 import type { EventHub } from './event-hub.ts'
 
 /** Time to a direct path: from one LAN round trip to the last try on a slow and lossy path. */

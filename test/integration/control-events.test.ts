@@ -39,11 +39,10 @@ test(
   async () => {
     const reader = await open()
     await once(reader, 'readable')
-    const over = served.then(() => true)
-    let ended: boolean | undefined
-    void over.then(() => (ended = true))
+    const over = new AbortController()
+    void served.finally(() => over.abort())
     // The kernel's buffers come first; how large they are is its own business, so we go on until it is over.
-    while (ended === undefined) {
+    while (!over.signal.aborted) {
       hub.publish({ type: 'node:stopping', reason: FILLER })
       await new Promise((resolve) => setImmediate(resolve))
     }

@@ -10,7 +10,7 @@ import type { Libp2p } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { multiaddr } from '@multiformats/multiaddr'
 import { createTunnels, type ServiceRefused, type Tunnels } from '../../src/drivers/tunnel.ts'
-import type { ForwardInfo, NodeEvent, ServiceInfo } from '../../src/node/types.ts'
+import type { ForwardInfo, NodeEvent, ServiceInfo } from '../../src/types.ts'
 import { loopbackPeer } from '../support/loopback.ts'
 
 const silent = { debug() {}, info() {}, warn() {} }

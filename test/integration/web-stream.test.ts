@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import type { Stream } from '@libp2p/interface'
 import { frames } from '../../src/net/frames.ts'
 import { toPeerStream, type WebStream } from '../../src/net/web-stream.ts'
-import type { PeerStream } from '../../src/node/types.ts'
+import type { PeerStream } from '../../src/types.ts'
 import { cableTo, loopbackPeer, streamBetween } from '../support/loopback.ts'
 
 interface Pair extends AsyncDisposable {

@@ -1,6 +1,6 @@
 /** Plays one cell of the matrix: A, behind one NAT, connects to B, behind another. */
 import { setTimeout as after } from 'node:timers/promises'
-import type { Path, PathMethod } from '../../src/node/types.ts'
+import type { Path, PathMethod } from '../../src/types.ts'
 import type { Host } from './host.ts'
 import { Lab } from './lab.ts'
 import { ApiError, LabNode } from './node.ts'

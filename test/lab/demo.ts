@@ -1,6 +1,6 @@
 /** `npm run demo`: what Warren does, told in under a minute with real nodes. */
 import { Command } from 'commander'
-import type { Path } from '../../src/node/types.ts'
+import type { Path } from '../../src/types.ts'
 import { LabNode } from './node.ts'
 import { requirements } from './requirements.ts'
 import { labStage, loopbackStage, type DemoStage, type Spot } from './stage.ts'

@@ -3,7 +3,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Agent, request } from 'undici'
-import type { ForwardInfo, NodeEvent, Path, PeerStatus, PingResult } from '../../src/node/types.ts'
+import type { ForwardInfo, NodeEvent, Path, PeerStatus, PingResult } from '../../src/types.ts'
 import type { Place, Program } from './host.ts'
 
 /** The command line under test; WARREN_LAB_MAIN names another one, such as the built one. */

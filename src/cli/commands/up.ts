@@ -1,7 +1,7 @@
 import { describeSettings, loadSettings } from '../../config/load.ts'
 import type { Settings } from '../../config/load.ts'
 import type { Control } from '../../control/server.ts'
-import type { Logger, NodeOptions, WarrenNode } from '../../node/types.ts'
+import type { Logger, NodeOptions, WarrenNode } from '../../types.ts'
 import { createLog } from '../../observe/log.ts'
 import { version } from '../../version.ts'
 import { DONE, FAILED } from '../exit.ts'

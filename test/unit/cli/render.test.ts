@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { NodeEvent, NodeStatus, PeerStatus } from '../../../src/node/types.ts'
+import type { NodeEvent, NodeStatus, PeerStatus } from '../../../src/types.ts'
 import {
   clean,
   columns,

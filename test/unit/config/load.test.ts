@@ -175,11 +175,12 @@ test('a value in the file may be a number, a text or a list, but no mapping', as
   await assert.rejects(load({}), refused(/one value/))
 })
 
+const dirOf = async (home: string) =>
+  (await loadSettings({ user: 'id', flags: {}, env: { XDG_STATE_HOME: home } })).settings[
+    'data-dir'
+  ]
+
 test('a relative XDG_STATE_HOME is ignored', async () => {
-  const dirOf = async (home: string) =>
-    (await loadSettings({ user: 'id', flags: {}, env: { XDG_STATE_HOME: home } })).settings[
-      'data-dir'
-    ]
   assert.equal(await dirOf('/state'), '/state/warren')
   assert.match(await dirOf('state'), /\.local\/state\/warren$/)
 })

@@ -6,6 +6,7 @@ import type { OpenConnection } from '../../../protocols/paths/choose.ts'
 const one = (id: string, rest: Partial<OpenConnection> = {}): OpenConnection => ({
   id,
   direct: true,
+  preferred: false,
   openedAt: 0,
   streams: 0,
   idleSince: 0,
@@ -19,6 +20,13 @@ test('best prefers a direct connection, however young', () => {
 
 test('best prefers the oldest among equals, so that a second connection changes nothing', () => {
   assert.equal(best([one('young', { openedAt: 9 }), one('old', { openedAt: 1 })])?.id, 'old')
+})
+
+test('best is the same on both sides, whose clocks saw two connections in opposite order', () => {
+  const here = [one('x', { openedAt: 1, preferred: true }), one('y', { openedAt: 2 })]
+  const there = [one('x', { openedAt: 2, preferred: true }), one('y', { openedAt: 1 })]
+  assert.equal(best(here)?.id, 'x')
+  assert.equal(best(there)?.id, 'x')
 })
 
 test('superfluous names an idle relayed connection beside a settled direct one, on either side', () => {

@@ -8,9 +8,6 @@ const root = process.env.WARREN_BOUNDS_ROOT ?? ''
 const at = (path) => `^${root}${path}`
 const within = (...folders) => at(`(${folders.join('|')})/`)
 
-/** Pure npm packages that `protocols/` may use: wire formats, nothing that touches the world. */
-const PURE = ['protons-runtime', 'uint8arraylist']
-
 module.exports = {
   forbidden: [
     {
@@ -34,12 +31,10 @@ module.exports = {
     },
     {
       name: 'protocols-decide',
-      comment: 'a protocol knows itself and the kernel; no node:*, no libp2p, no src',
+      comment: 'a protocol knows itself and the kernel; no node:*, no packages, no src',
       severity: 'error',
       from: { path: at('protocols/([^/]+)/'), pathNot: within('protocols/kernel') },
-      to: {
-        pathNot: [at('protocols/$1/'), within('protocols/kernel'), ...PURE.map((p) => `node_modules/${p}/`)],
-      },
+      to: { pathNot: [at('protocols/$1/'), within('protocols/kernel')] },
     },
     {
       name: 'net-and-storage-are-plumbing',

@@ -6,7 +6,7 @@ import { requirements as containerRequirements } from './support/container-requi
 
 /**
  * `npm test` runs every tier; `node test/run.ts unit lab` only those. A tier whose tools are missing is skipped with a
- * line that says what to install, unless WARREN_REQUIRE names it (or is `all`): then that is a failure.
+ * line that says what to install, unless TEST_REQUIRE names it (or is `all`): then that is a failure.
  */
 interface Tier {
   name: string
@@ -88,7 +88,7 @@ const TIERS: Tier[] = [
   },
 ]
 
-const required = new Set((process.env['WARREN_REQUIRE'] ?? '').split(/[\s,]+/).filter(Boolean))
+const required = new Set((process.env['TEST_REQUIRE'] ?? '').split(/[\s,]+/).filter(Boolean))
 const isRequired = (tier: string): boolean => required.has(tier) || required.has('all')
 
 const total = { passed: 0, failed: 0, skipped: 0 }

@@ -76,6 +76,12 @@ export function endpoint(ip: string, port: number): string {
   return ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`
 }
 
+/** What `endpoint` wrote, as the text of a multiaddr. */
+export function endpointAddress(text: string): string {
+  const split = text.lastIndexOf(':')
+  return tcpAddress(text.slice(0, split).replace(/^\[|\]$/g, ''), Number(text.slice(split + 1)))
+}
+
 /** The family of a textual IP address; undefined when it is none. */
 export function familyOf(ip: string): Family | undefined {
   const bytes = ipBytes(ip)

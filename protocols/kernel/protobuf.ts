@@ -3,21 +3,19 @@
  * decoded. Meant for bytes from strangers: every list and blob has a limit that holds while reading, nothing nests
  * deeper than the tables do, and numbers that JavaScript cannot hold exactly are refused.
  */
-
-export type WireProblem = 'truncated' | 'bad-tag' | 'too-large' | 'too-many' | 'bad-text'
-
-/** Why bytes are not a message of the expected kind. */
-export class WireError extends Error {
-  readonly problem: WireProblem
-
-  constructor(problem: WireProblem) {
-    super(`protobuf: ${problem}`)
-    this.name = 'WireError'
-    this.problem = problem
-  }
-}
+import {
+  FIXED64,
+  LENGTH,
+  Reader,
+  VARINT,
+  VARINT_BYTES,
+  WireError,
+  Writer,
+} from './protobuf-bytes.ts'
 
 export interface Message<T> {
+  /** What it is made of, so that a test can hold it against the `.proto` file. */
+  readonly fields: readonly FieldFacts[]
   encode(value: Partial<T>): Uint8Array
   /** Throws WireError. Unknown fields are skipped, missing ones get proto3's defaults. */
   decode(bytes: Uint8Array): T
@@ -26,8 +24,19 @@ export interface Message<T> {
 /** The type of the values of a message table. */
 export type ValueOf<M> = M extends Message<infer T> ? T : never
 
-interface Field<T> {
+/** A field in the words of a `.proto` file. */
+export interface FieldFacts {
+  readonly name: string
   readonly number: number
+  readonly type: FieldType
+  /** How often it may be repeated; undefined if it may not. */
+  readonly most: number | undefined
+}
+
+/** The name of a scalar type, the names of an enum's values, or the message inside. */
+export type FieldType = string | readonly string[] | Message<unknown>
+
+interface Field<T> extends Omit<FieldFacts, 'name'> {
   initial(): T
   read(reader: Reader, wire: number, before: T): T
   write(writer: Writer, value: T): void
@@ -35,21 +44,17 @@ interface Field<T> {
 
 /** How one value looks on the wire, apart from its field number and whether it is repeated. */
 interface Kind<T> {
+  type: FieldType
   wire: number
   zero: T
   read(reader: Reader): T
   write(writer: Writer, value: T): void
 }
 
-const VARINT = 0
-const FIXED64 = 1
-const LENGTH = 2
-const FIXED32 = 5
 const UINT32_MAX = 0xffffffff
-/** Seven bits a byte: 64 bits need ten. */
-const VARINT_BYTES = 10
 
-const uint = (max: number): Kind<number> => ({
+const uint = (type: string, max: number): Kind<number> => ({
+  type,
   wire: VARINT,
   zero: 0,
   read: (reader) => reader.varint(max),
@@ -57,6 +62,7 @@ const uint = (max: number): Kind<number> => ({
 })
 
 const fixed: Kind<bigint> = {
+  type: 'fixed64',
   wire: FIXED64,
   zero: 0n,
   read: (reader) => reader.fixed64(),
@@ -64,6 +70,7 @@ const fixed: Kind<bigint> = {
 }
 
 const blob = (max: number): Kind<Uint8Array> => ({
+  type: 'bytes',
   wire: LENGTH,
   zero: new Uint8Array(),
   read: (reader) => reader.blob(max).slice(),
@@ -71,22 +78,34 @@ const blob = (max: number): Kind<Uint8Array> => ({
 })
 
 /** An unsigned number of at most 32 bits. */
-export const uint32 = (number: number): Field<number> => single(number, uint(UINT32_MAX))
+export const uint32 = (number: number): Field<number> => single(number, uint('uint32', UINT32_MAX))
 
 /** An unsigned 64-bit number; values above 2^53 - 1 are refused. */
 export const uint64 = (number: number): Field<number> =>
-  single(number, uint(Number.MAX_SAFE_INTEGER))
+  single(number, uint('uint64', Number.MAX_SAFE_INTEGER))
 
 /** Eight bytes, little-endian. */
 export const fixed64 = (number: number): Field<bigint> => single(number, fixed)
+
+const utf8 = (max: number): Kind<string> => ({
+  type: 'string',
+  wire: LENGTH,
+  zero: '',
+  read: (reader) => reader.text(max),
+  write: (writer, value) => writer.blob(new TextEncoder().encode(value)),
+})
 
 /** Up to `max` bytes. */
 export const bytes = (number: number, max: number): Field<Uint8Array> =>
   single(number, blob(max), (value) => value.length === 0)
 
+/** A text of up to `max` bytes of UTF-8. */
+export const text = (number: number, max: number): Field<string> => single(number, utf8(max))
+
 /** True or false. */
 export const bool = (number: number): Field<boolean> =>
   single<boolean>(number, {
+    type: 'bool',
     wire: VARINT,
     zero: false,
     read: (reader) => reader.varint(UINT32_MAX) !== 0,
@@ -96,6 +115,7 @@ export const bool = (number: number): Field<boolean> =>
 /** An enum, given as its names from 0 on; numbers from a later version read as the first name. */
 export const choice = <Name extends string>(number: number, names: readonly Name[]): Field<Name> =>
   single(number, {
+    type: names,
     wire: VARINT,
     zero: names[0] as Name,
     read: (reader) => names[reader.varint(UINT32_MAX)] ?? (names[0] as Name),
@@ -106,6 +126,8 @@ export const choice = <Name extends string>(number: number, names: readonly Name
 export function nested<T>(number: number, message: Message<T>, max: number): Field<T | undefined> {
   return {
     number,
+    type: message,
+    most: undefined,
     initial: () => undefined,
     read: (reader, wire) => {
       expect(wire, LENGTH)
@@ -122,6 +144,7 @@ export function nested<T>(number: number, message: Message<T>, max: number): Fie
 /** Up to `most` messages. */
 export const messages = <T>(number: number, message: Message<T>, most: number): Field<T[]> =>
   list(number, most, {
+    type: message,
     wire: LENGTH,
     zero: undefined as T,
     read: (reader) => message.decode(reader.blob(Number.MAX_SAFE_INTEGER)),
@@ -134,16 +157,11 @@ export const manyBytes = (number: number, most: number, max: number): Field<Uint
 
 /** Up to `most` texts of up to `max` bytes of UTF-8. */
 export const manyTexts = (number: number, most: number, max: number): Field<string[]> =>
-  list(number, most, {
-    wire: LENGTH,
-    zero: '',
-    read: (reader) => reader.text(max),
-    write: (writer, value) => writer.blob(new TextEncoder().encode(value)),
-  })
+  list(number, most, utf8(max))
 
 /** Up to `most` numbers, packed; read unpacked as well. */
 export const manyUint32 = (number: number, most: number): Field<number[]> =>
-  packed(number, most, uint(UINT32_MAX))
+  packed(number, most, uint('uint32', UINT32_MAX))
 
 /** Up to `most` eight-byte numbers, packed; read unpacked as well. */
 export const manyFixed64 = (number: number, most: number): Field<bigint[]> =>
@@ -154,6 +172,12 @@ export function message<T>(fields: { [K in keyof T]: Field<T[K]> }): Message<T> 
   const table = Object.entries(fields) as [keyof T, Field<unknown>][]
   const byNumber = new Map(table.map(([name, field]) => [field.number, [name, field] as const]))
   return {
+    fields: table.map(([name, { number, type, most }]) => ({
+      name: String(name),
+      number,
+      type,
+      most,
+    })),
     encode(value) {
       const writer = new Writer()
       for (const [name, field] of table) {
@@ -183,6 +207,8 @@ function single<T>(
 ): Field<T> {
   return {
     number,
+    type: kind.type,
+    most: undefined,
     initial: () => kind.zero,
     read: (reader, wire) => {
       expect(wire, kind.wire)
@@ -199,6 +225,8 @@ function single<T>(
 function list<T>(number: number, most: number, kind: Kind<T>): Field<T[]> {
   return {
     number,
+    type: kind.type,
+    most,
     initial: () => [],
     read: (reader, wire, before) => {
       expect(wire, kind.wire)
@@ -216,6 +244,8 @@ function list<T>(number: number, most: number, kind: Kind<T>): Field<T[]> {
 function packed<T>(number: number, most: number, kind: Kind<T>): Field<T[]> {
   return {
     number,
+    type: kind.type,
+    most,
     initial: () => [],
     read: (reader, wire, before) => {
       if (wire === kind.wire) return appended(before, kind.read(reader), most)
@@ -242,119 +272,4 @@ function appended<T>(values: T[], value: T, most: number): T[] {
 
 function expect(wire: number, wanted: number): void {
   if (wire !== wanted) throw new WireError('bad-tag')
-}
-
-class Reader {
-  readonly #bytes: Uint8Array
-  #at = 0
-
-  constructor(bytes: Uint8Array) {
-    this.#bytes = bytes
-  }
-
-  get done(): boolean {
-    return this.#at >= this.#bytes.length
-  }
-
-  varint(max: number): number {
-    let value = 0
-    for (let i = 0; i < VARINT_BYTES; i++) {
-      const byte = this.#byte()
-      value += (byte & 0x7f) * 2 ** (7 * i)
-      if (value > max) throw new WireError('too-large')
-      if (byte < 0x80) return value
-    }
-    throw new WireError('too-large')
-  }
-
-  fixed64(): bigint {
-    const from = this.#take(8)
-    return new DataView(from.buffer, from.byteOffset, 8).getBigUint64(0, true)
-  }
-
-  /** A view, not a copy. */
-  blob(max: number): Uint8Array {
-    const length = this.varint(Number.MAX_SAFE_INTEGER)
-    if (length > max) throw new WireError('too-large')
-    return this.#take(length)
-  }
-
-  text(max: number): string {
-    const bytes = this.blob(max)
-    try {
-      return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
-    } catch {
-      throw new WireError('bad-text')
-    }
-  }
-
-  skip(wire: number): void {
-    if (wire === VARINT) this.#skipVarint()
-    else if (wire === FIXED64) this.#take(8)
-    else if (wire === LENGTH) this.blob(Number.MAX_SAFE_INTEGER)
-    else if (wire === FIXED32) this.#take(4)
-    else throw new WireError('bad-tag') // groups: never in proto3
-  }
-
-  #skipVarint(): void {
-    for (let i = 0; i < VARINT_BYTES; i++) if (this.#byte() < 0x80) return
-    throw new WireError('too-large')
-  }
-
-  #byte(): number {
-    const byte = this.#bytes[this.#at]
-    if (byte === undefined) throw new WireError('truncated')
-    this.#at++
-    return byte
-  }
-
-  #take(length: number): Uint8Array {
-    if (this.#at + length > this.#bytes.length) throw new WireError('truncated')
-    this.#at += length
-    return this.#bytes.subarray(this.#at - length, this.#at)
-  }
-}
-
-class Writer {
-  readonly #parts: Uint8Array[] = []
-  #length = 0
-
-  tag(number: number, wire: number): void {
-    this.varint(number * 8 + wire)
-  }
-
-  varint(value: number): void {
-    if (!Number.isSafeInteger(value) || value < 0) throw new RangeError(`no varint: ${value}`)
-    const bytes: number[] = []
-    let rest = value
-    for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) bytes.push((rest % 0x80) + 0x80)
-    bytes.push(rest)
-    this.#add(Uint8Array.from(bytes))
-  }
-
-  fixed64(value: bigint): void {
-    const bytes = new Uint8Array(8)
-    new DataView(bytes.buffer).setBigUint64(0, value, true)
-    this.#add(bytes)
-  }
-
-  blob(bytes: Uint8Array): void {
-    this.varint(bytes.length)
-    this.#add(bytes)
-  }
-
-  finish(): Uint8Array {
-    const whole = new Uint8Array(this.#length)
-    let at = 0
-    for (const part of this.#parts) {
-      whole.set(part, at)
-      at += part.length
-    }
-    return whole
-  }
-
-  #add(bytes: Uint8Array): void {
-    this.#parts.push(bytes)
-    this.#length += bytes.length
-  }
 }

@@ -39,6 +39,12 @@ export const limits = {
   /** Without any link for this long: alone. Covers a join at leisure. */
   aloneMs: 5_000,
 
+  /**
+   * Dials at an address that no connection has proven yet. Three cover a peer that is just starting; one host or NAT
+   * may hold several peers. Both tables take eight addresses of every candidate.
+   */
+  target: { windowMs: 600_000, perPort: 3, perHost: 8, table: 8_192 },
+
   /** As many as the peer exchange knows. */
   candidates: 1_024,
   /** In a configuration; more would be dialled for hours. */

@@ -4,6 +4,7 @@ import { shuffle } from '../kernel/rng.ts'
 import type { Rng } from '../kernel/rng.ts'
 import { Timers } from '../kernel/timers.ts'
 import { limits } from './limits.ts'
+import { Targets } from './targets.ts'
 
 /** The text of a peer id. */
 export type PeerKey = string
@@ -20,11 +21,13 @@ export type Input =
   | { type: 'start'; bootstraps: { peer: PeerKey; addresses: string[] }[] }
   /** A peer became known, or its record changed. */
   | { type: 'known'; candidate: Candidate }
+  /** A peer was linked there in an earlier run. */
+  | { type: 'proven'; address: string }
   | { type: 'forgotten'; peer: PeerKey }
   /** This node turned out to be public, or not. */
   | { type: 'self'; dependable: boolean }
   /** There is a connection now, or the best one of a peer changed. */
-  | { type: 'linked'; peer: PeerKey; path: 'direct' | 'relayed'; dialled: boolean }
+  | { type: 'linked'; peer: PeerKey; path: Path; dialled: boolean; address?: string }
   | { type: 'unlinked'; peer: PeerKey }
   | { type: 'dial-failed'; peer: PeerKey }
   | { type: 'dial-done'; peer: PeerKey }
@@ -35,15 +38,20 @@ export type Output =
   | { type: 'bootstraps-unreachable'; peers: PeerKey[] }
   | { type: 'alone'; alone: boolean }
 
+type Path = 'direct' | 'relayed'
+
 interface Member {
   peer: PeerKey
+  /** From the configuration; they stay, for they may be the only ones that work from here. */
+  configured: string[]
+  /** From its record. */
   addresses: string[]
   dependable: boolean
   bootstrap: boolean
   /** Whether peer exchange has it; a bootstrap stays a member without. */
   known: boolean
   standing: 'idle' | 'dialling' | 'linked'
-  path: 'direct' | 'relayed'
+  path: Path
   /** Linked because we wanted to be. */
   chosen: boolean
   linkedAt: Instant
@@ -60,6 +68,7 @@ export class Membership implements Machine<Input, Output> {
   readonly #self: PeerKey
   readonly #rng: Rng
   readonly #members = new Map<PeerKey, Member>()
+  readonly #targets = new Targets()
   readonly #timers = new Timers<'fill' | 'alone' | `silent ${PeerKey}`>()
   #dependable = false
   #reported = ''
@@ -86,6 +95,9 @@ export class Membership implements Machine<Input, Output> {
         break
       case 'known':
         this.#know(input.candidate, now)
+        break
+      case 'proven':
+        this.#targets.prove(input.address)
         break
       case 'forgotten':
         this.#forget(input.peer)
@@ -130,7 +142,7 @@ export class Membership implements Machine<Input, Output> {
       const member = this.#member(peer, now)
       if (member === undefined) continue
       member.bootstrap = true
-      member.addresses = [...new Set([...addresses, ...member.addresses])]
+      member.configured = addresses
     }
   }
 
@@ -138,13 +150,12 @@ export class Membership implements Machine<Input, Output> {
     const isNew = !this.#members.has(peer)
     const member = this.#member(peer, now)
     if (member === undefined) return
-    // The configured addresses of a bootstrap stay: they may be the only ones that work from here.
-    const kept = member.bootstrap ? member.addresses : []
-    if (member.standing === 'idle' && addresses.some((one) => !member.addresses.includes(one))) {
+    const before = [...member.configured, ...member.addresses]
+    if (member.standing === 'idle' && addresses.some((one) => !before.includes(one))) {
       member.tries = 0 // a new address is a new chance
       member.restUntil = Math.min(member.restUntil, now)
     }
-    member.addresses = [...new Set([...addresses, ...kept])]
+    member.addresses = addresses
     member.dependable = dependable
     member.known = true
     if (isNew && !this.#goesFirst(member)) member.restUntil = now + limits.yieldMs
@@ -170,6 +181,7 @@ export class Membership implements Machine<Input, Output> {
     if (this.#members.size >= limits.candidates) return undefined
     const member: Member = {
       peer,
+      configured: [],
       addresses: [],
       dependable: false,
       bootstrap: false,
@@ -196,9 +208,10 @@ export class Membership implements Machine<Input, Output> {
   }
 
   #linked(
-    { peer, path, dialled }: { peer: PeerKey; path: 'direct' | 'relayed'; dialled: boolean },
+    { peer, path, dialled, address }: Extract<Input, { type: 'linked' }>,
     now: Instant,
   ): void {
+    if (address !== undefined) this.#targets.prove(address)
     const member = this.#member(peer, now)
     if (member === undefined) return
     if (member.standing !== 'linked') {
@@ -249,22 +262,32 @@ export class Membership implements Machine<Input, Output> {
     const share = readyOthers.length === 0 ? limits.dials : limits.bootstrapDials
     const free = limits.dials - this.#count(({ standing }) => standing === 'dialling')
     const chosen = new Set([...readyBootstraps.slice(0, share), ...readyOthers])
-    for (const member of [...chosen].slice(0, Math.max(0, free))) this.#dial(member, now, out)
+    const dialled = [...chosen].slice(0, Math.max(0, free)).map((one) => this.#dial(one, now, out))
 
     // What is ready and found no free dial is looked at again when a dial ends.
     const times = [
       ...bootstraps.map((one) => this.#bootstrapAt(one)),
       ...others.map((one) => one.restUntil),
     ]
-    const next = Math.min(...times.filter((at) => at > now))
+    // Somebody else takes the place of one whose addresses may not be dialled now.
+    const next = dialled.includes(false) ? now : Math.min(...times.filter((at) => at > now))
     if (Number.isFinite(next)) this.#timers.set('fill', next)
     else this.#timers.clear('fill')
   }
 
-  #dial(member: Member, now: Instant, out: Output[]): void {
+  /** False when none of its addresses may be dialled now: then it rests until one may. */
+  #dial(member: Member, now: Instant, out: Output[]): boolean {
+    const { peer, configured } = member
+    const hearsay = member.addresses.filter((one) => !configured.includes(one))
+    const addresses = [...configured, ...this.#targets.take(hearsay, now)]
+    if (addresses.length === 0 && hearsay.length > 0) {
+      member.restUntil = this.#targets.freeAt(hearsay, now)
+      return false
+    }
     member.standing = 'dialling'
-    this.#timers.set(`silent ${member.peer}`, now + limits.silentMs)
-    out.push({ type: 'dial', peer: member.peer, addresses: member.addresses })
+    this.#timers.set(`silent ${peer}`, now + limits.silentMs)
+    out.push({ type: 'dial', peer, addresses })
+    return true
   }
 
   /** Peers from peer exchange that we want links to, those that are ready first. */

@@ -73,9 +73,10 @@ export function rank(
   const lan = direct.filter(({ parsed }) => isLan(parsed, own, onHost))
   const open = direct.filter((one) => one.parsed.scope === 'public' && !isClosed(one, peer))
   const remote = alternated(open)
-  // An address in somebody else's private network most likely leads to a stranger, or nowhere; and an
-  // outside of a NAT to a closed door. They are better than nothing, though.
-  const lastResort = direct.filter(({ parsed }) => parsed.scope !== 'loopback')
+  // An address in somebody else's private network most likely leads to a stranger, or nowhere; better than nothing,
+  // though. The closed outside of a NAT is worse than nothing: when both sides knock at once their connections meet,
+  // both play the client, and after that failure the routers drop whatever uses those ports for ten seconds.
+  const lastResort = direct.filter((one) => one.parsed.scope !== 'loopback' && !isClosed(one, peer))
 
   const first = [
     ...spaced(lan, 0, LAN_STEP_MS),

@@ -1,4 +1,4 @@
-import { WireError } from '../kernel/protobuf.ts'
+import { attempt } from '../kernel/protobuf-bytes.ts'
 import { limits } from './limits.ts'
 import { FrameMessage } from './messages.ts'
 import type { Frame } from './messages.ts'
@@ -61,14 +61,4 @@ export function decodeFrame(bytes: Uint8Array): Result<Frame> {
   const frame = { type: first[0], ...(first[1] as object) } as Frame
   if (frame.type === 'sample' && frame.ids.length !== frame.seqLo.length) return bad('lists-differ')
   return ok(frame)
-}
-
-/** The value, or undefined when the bytes were not a message of that kind. */
-export function attempt<T>(decode: () => T): T | undefined {
-  try {
-    return decode()
-  } catch (err) {
-    if (err instanceof WireError) return undefined
-    throw err
-  }
 }

@@ -1,4 +1,5 @@
-import { attempt, bad, ok } from './codec.ts'
+import { attempt } from '../kernel/protobuf-bytes.ts'
+import { bad, ok } from './codec.ts'
 import type { EnvelopeFault, Result } from './codec.ts'
 import { limits } from './limits.ts'
 import { Envelope, PublicKey } from './messages.ts'

@@ -1,6 +1,6 @@
 import type { Instant } from '../kernel/machine.ts'
 import type { AddressBook } from './address-book.ts'
-import { attempt } from './codec.ts'
+import { attempt } from '../kernel/protobuf-bytes.ts'
 import { limits } from './limits.ts'
 import { SnapshotMessage } from './messages.ts'
 

@@ -1,5 +1,6 @@
+import { attempt } from '../kernel/protobuf-bytes.ts'
 import { isServiceName, TUNNEL_LIMITS } from './limits.ts'
-import { Answer, Open } from './tunnel.pb.ts'
+import { Answer, Open } from './messages.ts'
 
 /** Why a peer does not open a stream to its service. */
 export type RefusalCode = 'unknown' | 'denied' | 'unavailable' | 'busy'
@@ -58,6 +59,8 @@ export function decodeAnswer(bytes: Uint8Array): Decoded<OpenAnswer> {
   return guarded<OpenAnswer>(bytes, () => {
     const { version, opened, refused } = Answer.decode(bytes)
     if (version !== VERSION) return unknownVersion(version)
+    if (opened !== undefined && refused !== undefined)
+      return violation('answer', 'the answer both opens and refuses')
     if (opened !== undefined) return { ok: true, value: { opened: true, flags: opened.flags } }
     if (refused === undefined) return violation('answer', 'the answer neither opens nor refuses')
     return {
@@ -71,12 +74,8 @@ function guarded<T>(bytes: Uint8Array, read: () => Decoded<T>): Decoded<T> {
   const limit = TUNNEL_LIMITS.messageBytes
   if (bytes.byteLength > limit)
     return violation('too-long', `${bytes.byteLength} bytes, at most ${limit} are allowed`)
-  try {
-    return read()
-  } catch {
-    // Which of the many ways to be no protobuf message this was helps nobody.
-    return violation('malformed', 'not a protobuf message of the expected kind')
-  }
+  // Which of the many ways to be no protobuf message this was helps nobody.
+  return attempt(read) ?? violation('malformed', 'not a protobuf message of the expected kind')
 }
 
 function violation(code: Violation['code'], text: string): { ok: false; violation: Violation } {

@@ -48,12 +48,15 @@ export function formatAgo(iso: string, now: number = Date.now()): string {
     : `${Math.round(seconds / 86_400)} d ago`
 }
 
-/** A path in words. */
+/** A path in words, without the peer's id: whoever reads this has it before their eyes. */
 export function formatPath(path: Path): string {
   return path.kind === 'direct'
-    ? `direct via ${path.address} (${path.method})`
+    ? `direct via ${bare(path.address)} (${path.method})`
     : `relayed via ${path.via}`
 }
+
+/** The address without the peer at its end. */
+const bare = (address: string): string => address.replace(/\/p2p\/[^/]+$/, '')
 
 const clock = (iso: string): string => iso.slice(11, 19)
 
@@ -64,14 +67,19 @@ const number = (n: number, one: string, many = `${one}s`): string => `${n} ${n =
 export function renderStatus(status: NodeStatus): string {
   const { reachability, nat, serving, links, transport } = status
   const mapping = nat.portMapping === 'none' ? '' : `, port mapping by ${nat.portMapping}`
-  const confirmed = number(reachability.confirmations, 'confirmation')
+  const confirmed =
+    reachability.confirmations === 0
+      ? ''
+      : `, ${number(reachability.confirmations, 'confirmation')}`
+  const quiet = status.listening.filter((address) => !status.addresses.includes(address))
   const rows: string[][] = [
     ['Peer id', status.peerId],
     ['Network', `${status.network} (${status.phase}, Warren ${status.version})`],
-    ...list('Addresses', status.addresses, 'none yet'),
+    ...list('Announced', status.addresses, 'nothing yet'),
+    ...(quiet.length === 0 ? [] : list('Listening', quiet, 'nowhere')),
     [
       'Reachability',
-      `${reachability.verdict}, ${confirmed}, changed ${formatAgo(reachability.since)}`,
+      `${reachability.verdict}${confirmed}, changed ${formatAgo(reachability.since)}`,
     ],
     ['NAT', `mapping ${nat.mapping}, filtering ${nat.filtering}${mapping}`],
     ...list('Seen as', nat.externalAddresses, 'nobody has said yet'),
@@ -211,7 +219,7 @@ function describe(event: NodeEvent): string {
     case 'node:stopping':
       return `stopping: ${event.reason}`
     case 'addresses:changed':
-      return `announces ${event.addresses.join(', ') || 'no address'}`
+      return `announces ${event.addresses.map(bare).join(', ') || 'no address'}`
     case 'reachability:changed':
       return `is ${event.verdict}: NAT mapping ${event.nat.mapping}, filtering ${event.nat.filtering}`
     case 'relay:held':
@@ -221,7 +229,7 @@ function describe(event: NodeEvent): string {
     case 'relay:serving':
       return `${event.on ? 'relays' : 'does not relay'} for others: ${event.reason}`
     case 'peer:found':
-      return `found ${event.peer}, told by ${event.from}`
+      return `found ${event.peer}, ${origin(event.from)}`
     case 'peer:linked':
       return `linked ${event.peer}, ${formatPath(event.path)}`
     case 'peer:path-changed':
@@ -244,6 +252,22 @@ function describe(event: NodeEvent): string {
       return `refused ${event.service} to ${event.peer}: ${event.reason}`
     default:
       return unknownEvent(event)
+  }
+}
+
+/** How a peer came to be known. */
+function origin(from: Extract<NodeEvent, { type: 'peer:found' }>['from']): string {
+  switch (from) {
+    case 'bootstrap':
+      return 'a bootstrap of this node'
+    case 'config':
+      return 'this node dialled it'
+    case 'inbound':
+      return 'it came to this node'
+    case 'book':
+      return 'met before'
+    default:
+      return `told by ${from}`
   }
 }
 

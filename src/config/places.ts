@@ -1,11 +1,10 @@
 import { isIP } from 'node:net'
 import { WarrenError } from '../../protocols/kernel/errors.ts'
+import { isServiceName } from '../../protocols/tunnel/limits.ts'
+import { formatHostPort, parseHostPort } from '../net/host-port.ts'
+import type { HostPort } from '../net/host-port.ts'
 
-/** A TCP address as people write it, `127.0.0.1:4080` or `[::1]:4080`. */
-export interface HostPort {
-  host: string
-  port: number
-}
+export { formatHostPort, parseHostPort } from '../net/host-port.ts'
 
 /** Where the HTTP API listens, or is looked for. */
 export type ApiPlace =
@@ -27,11 +26,8 @@ export interface ForwardSpec {
   service: string
 }
 
-/** Names that fit in a file name, a URL and a column: 48 characters are enough for `team.service-name`. */
-export const SERVICE_NAME = /^[a-z0-9][a-z0-9._-]{0,47}$/
 /** A peer id as text. Whether it really is one is found out by whoever uses it. */
 export const PEER_ID = /^[A-Za-z0-9]{32,128}$/
-const HOST_NAME = /^(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]{0,62})(\.[A-Za-z0-9_-]{1,63})*\.?$/
 
 /** Sun's `sun_path` is 108 bytes on Linux and 104 on the BSDs, with a closing zero. */
 const MAX_SOCKET_PATH_BYTES = 103
@@ -39,28 +35,9 @@ const MAX_SOCKET_PATH_BYTES = 103
 const bad = (message: string, remedy: string): WarrenError =>
   new WarrenError('ERR_CONFIG_INVALID', message, { remedy })
 
-/** Reads `HOST:PORT`; IPv6 addresses stand in brackets. Port 0 lets the system choose. */
-export function parseHostPort(text: string): HostPort {
-  const match = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text)
-  const host = match?.[1] ?? match?.[2] ?? ''
-  const port = Number(match?.[3])
-  const hostFits = match?.[1] === undefined ? HOST_NAME.test(host) : isIP(host) === 6
-  if (match === null || !hostFits || port > 65_535)
-    throw bad(
-      `"${text}" is not HOST:PORT`,
-      'Write it like 127.0.0.1:8080, localhost:8080 or [::1]:8080.',
-    )
-  return { host, port }
-}
-
-/** Writes what `parseHostPort` reads. */
-export function formatHostPort({ host, port }: HostPort): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
-}
-
 /** Reads `HOST:PORT`, or a port alone, which means this machine only. */
 export function parseListen(text: string): string {
-  return formatHostPort(parseHostPort(/^\d+$/.test(text) ? `127.0.0.1:${text}` : text))
+  return formatHostPort(parseHostPort(text, '127.0.0.1'))
 }
 
 /** Reads the place of the API: `HOST:PORT`, `unix:PATH` or `off`. */
@@ -94,7 +71,7 @@ export function formatApi(place: ApiPlace): string {
 
 /** Reads a service's name. */
 export function parseServiceName(text: string): string {
-  if (!SERVICE_NAME.test(text))
+  if (!isServiceName(text))
     throw bad(
       `"${text}" is not a service name`,
       'Use 1 to 48 of a-z, 0-9, dot, underscore and dash, starting with a letter or digit.',

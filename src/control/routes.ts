@@ -60,7 +60,8 @@ export const routes: readonly Route[] = [
     status: 200,
     refusals: [404, 503],
     run: ({ node, param }) =>
-      node.peer(param) ?? missing('ERR_PEER_UNKNOWN', `no peer ${param} is known`),
+      node.peer(param) ??
+      missing('ERR_PEER_UNKNOWN', `no peer ${param} is known`, 'GET /v1/peers lists who is.'),
   },
   {
     method: 'POST',
@@ -111,7 +112,12 @@ export const routes: readonly Route[] = [
     status: 204,
     refusals: [404, 503],
     run: ({ node, param }) =>
-      node.unexpose(param) || missing('ERR_NOT_FOUND', `this node exposes no service "${param}"`),
+      node.unexpose(param) ||
+      missing(
+        'ERR_NOT_FOUND',
+        `this node exposes no service "${param}"`,
+        '`warren services` or GET /v1/services lists those it does.',
+      ),
   },
   {
     method: 'GET',
@@ -161,8 +167,12 @@ export const routes: readonly Route[] = [
   },
 ]
 
-function missing(code: 'ERR_PEER_UNKNOWN' | 'ERR_NOT_FOUND', message: string): never {
-  throw new ApiFailure(404, code, message)
+function missing(
+  code: 'ERR_PEER_UNKNOWN' | 'ERR_NOT_FOUND',
+  message: string,
+  remedy: string,
+): never {
+  throw new ApiFailure(404, code, message, remedy)
 }
 
 /** The link stays when the request is over: that is what was asked for. */
@@ -189,6 +199,10 @@ async function unforward({ node, param }: Asking): Promise<unknown> {
   const listen = /^\d{1,5}$/.test(param) ? parseListen(param) : param
   return (
     (await node.unforward(listen)) ||
-    missing('ERR_NOT_FOUND', `nothing is forwarded from ${listen}`)
+    missing(
+      'ERR_NOT_FOUND',
+      `nothing is forwarded from ${listen}`,
+      '`warren services` or GET /v1/forwards lists what is.',
+    )
   )
 }

@@ -189,7 +189,7 @@ export const peerOrAddress = z
   .max(512)
   .refine(
     (value) => PEER_ID.test(value) || value.startsWith('/'),
-    'neither a peer id nor a multiaddr',
+    'a peer is named by its id (12D3KooW…) or by a multiaddr (/ip4/…/p2p/12D3KooW…)',
   )
 
 const connectRequest = z.strictObject({

@@ -128,7 +128,7 @@ function check(schema: Route['body'], value: unknown, where: string): unknown {
   const result = schema.safeParse(value)
   if (result.success) return result.data
   const [issue] = result.error.issues
-  const at = [where, ...(issue?.path ?? [])].join('.')
+  const at = where === 'path' ? `"${String(value)}"` : [where, ...(issue?.path ?? [])].join('.')
   throw new ApiFailure(400, 'ERR_REQUEST_INVALID', `${at}: ${issue?.message ?? 'does not fit'}`)
 }
 

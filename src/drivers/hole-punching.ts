@@ -1,36 +1,12 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { dcutr } from '@libp2p/dcutr'
 import type { DCUtRServiceComponents, DCUtRServiceInit } from '@libp2p/dcutr'
-import type { Connection, Logger, Stream, Topology } from '@libp2p/interface'
+import type { Connection, Logger, Stream } from '@libp2p/interface'
 import type { ConnectionManager, Registrar } from '@libp2p/interface-internal'
-import type { Multiaddr } from '@multiformats/multiaddr'
+import { Turns } from '../../protocols/hole-punching/turns.ts'
 import { endpointOf, isDirect } from '../net/connection.ts'
-
-/** What the punching needs of the node; all calls are made after the node has started. */
-export interface HolePunchingDeps {
-  /** Addresses at which others saw our listening port: what CONNECT offers. */
-  externalAddresses(): Multiaddr[]
-  /** Dials from the listening port; `initiator: false` plays the server's role. */
-  dial(address: Multiaddr, options: PunchDialOptions): Promise<Connection>
-  /** While held, an inbound connection from there takes the client's role. */
-  expectPunch(from: { host: string; port: number }): Disposable
-  /** While held, connections to the peer count as made by `method`. */
-  expectMethod(peer: string, method: 'punch' | 'dial'): Disposable
-  direct(peer: string): Connection | undefined
-  whenDirect(peer: string, signal: AbortSignal): Promise<Connection>
-  report(event: PunchReport): void
-}
-
-export interface PunchDialOptions {
-  signal: AbortSignal
-  initiator: boolean
-}
-
-export type PunchReport =
-  | { type: 'punch:started'; peer: string; method: 'punch' | 'dial' }
-  | { type: 'punch:succeeded'; peer: string; method: 'punch' | 'dial'; ms: number; address: string }
-  | { type: 'punch:failed'; peer: string; method: 'punch' | 'dial'; ms: number; reason: string }
+import { MAX_TARGETS, Puncher } from './puncher.ts'
+import type { HolePunchingDeps } from './puncher.ts'
 
 /**
  * One attempt of the stock service, from CONNECT to a connection. A relayed round trip of 600 ms takes
@@ -38,30 +14,20 @@ export type PunchReport =
  */
 const ATTEMPT_MS = 10_000
 
-/**
- * Addresses dialled at one peer's word, each with one socket at a time. More than this is not a NAT's
- * set of mappings but a list of somebody else's hosts.
- */
-const MAX_TARGETS = 4
-
-/** Pause between two dials of one address: refused ones answer within one round trip, so spread them. */
-const REDIAL_MS = { least: 20, spread: 80 }
-
-/** Dials of one address in one attempt: with the pause above, refusals are met for several seconds. */
-const MAX_REDIALS = 60
-
 /** Conversations a peer may start with us in a minute; an honest one needs three per relayed connection. */
 const PER_PEER_PER_MINUTE = 12
 
-interface Conversation {
-  peer: string
+/** The public methods of the stock service, whose class is not exported. */
+interface StockService {
+  /** Asks, as B: up to three attempts. Never rejects once they are used up. */
+  upgradeInbound(relayed: Connection): Promise<void>
 }
 
 /**
  * The stock DCUtR service, given components that make it work over TCP: CONNECT carries the addresses that
  * observers saw, dials leave from the listening port in the role the protocol gives, refused dials are
- * repeated, and the relayed connection is left to the node to close when nothing uses it any more.
- * See docs/decisions/0008-dcutr-adapted.md.
+ * repeated, there is one conversation with a peer at a time, and the relayed connection is left to the node to close
+ * when nothing uses it any more. See docs/decisions/0008-dcutr-adapted.md.
  */
 export function holePunching(
   deps: HolePunchingDeps,
@@ -69,18 +35,19 @@ export function holePunching(
 ): (components: DCUtRServiceComponents) => unknown {
   return (components) => {
     const log = components.logger.forComponent('warren:hole-punching')
-    const conversation = new AsyncLocalStorage<Conversation>()
-    const puncher = new Puncher(deps, conversation, log)
-    return dcutr({ timeout: ATTEMPT_MS, ...init })({
+    const conversations = new Conversations(deps, components.registrar, log)
+    const puncher = new Puncher(deps, () => conversations.current(), log)
+    const service = dcutr({ timeout: ATTEMPT_MS, ...init })({
       addressManager: offering(components.addressManager, deps),
       connectionManager: {
         openConnection: puncher.openConnection,
       } as unknown as ConnectionManager,
-      registrar: inConversation(components.registrar, conversation, log),
+      registrar: conversations.registrar(() => service as StockService),
       peerStore: components.peerStore,
       transportManager: components.transportManager,
       logger: components.logger,
     })
+    return service
   }
 }
 
@@ -101,151 +68,125 @@ function offering(stock: AddressManager, deps: HolePunchingDeps): AddressManager
   return shim as AddressManager
 }
 
-/** Lets every conversation of the stock service know its peer, and guards who may start one. */
-function inConversation(
-  stock: Registrar,
-  conversation: AsyncLocalStorage<Conversation>,
-  log: Logger,
-): Registrar {
-  const admit = rateLimit(PER_PEER_PER_MINUTE)
-  const shim: Pick<Registrar, 'register' | 'unregister' | 'handle' | 'unhandle'> = {
-    register: (protocol, topology: Topology) =>
-      stock.register(protocol, {
-        ...topology,
-        onConnect: (peerId, connection) =>
-          conversation.run({ peer: peerId.toString() }, () =>
-            topology.onConnect?.(peerId, keptOpen(connection)),
-          ),
-      }),
-    unregister: (id) => stock.unregister(id),
-    handle: (protocol, handler, options) =>
-      stock.handle(
-        protocol,
-        (stream: Stream, connection: Connection) => {
-          const peer = connection.remotePeer.toString()
-          // Only the peer we dialled through a relay may make us dial: see DCUtR, "The protocol".
-          if (isDirect(connection) || connection.direction !== 'outbound' || !admit(peer)) {
-            log('refused a DCUtR conversation with %s', peer)
-            stream.abort(new Error('no hole punching on this connection'))
-            return undefined
-          }
-          return conversation.run({ peer }, () => handler(stream, keptOpen(connection)))
-        },
-        options,
-      ),
-    unhandle: (protocol) => stock.unhandle(protocol),
+/** A question of ours that is under way and can be dropped. */
+interface Question {
+  dropped: boolean
+  stream?: Stream
+}
+
+/** Lets every conversation of the stock service know its peer, and decides which take place. */
+class Conversations {
+  readonly #deps: HolePunchingDeps
+  readonly #stock: Registrar
+  readonly #log: Logger
+  readonly #peer = new AsyncLocalStorage<string>()
+  readonly #admit = rateLimit(PER_PEER_PER_MINUTE)
+  readonly #questions = new Map<string, Question>()
+  #turns: Turns | undefined
+
+  constructor(deps: HolePunchingDeps, stock: Registrar, log: Logger) {
+    this.#deps = deps
+    this.#stock = stock
+    this.#log = log
   }
-  return shim as Registrar
+
+  /** The peer of the conversation that the caller belongs to. */
+  current(): string | undefined {
+    return this.#peer.getStore()
+  }
+
+  /** What the stock service gets for a registrar. */
+  registrar(service: () => StockService): Registrar {
+    const shim: Pick<Registrar, 'register' | 'unregister' | 'handle' | 'unhandle'> = {
+      register: (protocol, topology) =>
+        this.#stock.register(protocol, {
+          ...topology,
+          // In place of the stock callback, which does the same without telling when it is over.
+          onConnect: (_peer, connection) => {
+            if (isDirect(connection) || connection.direction !== 'inbound') return
+            void this.#ask(service(), connection)
+          },
+        }),
+      unregister: (id) => this.#stock.unregister(id),
+      handle: (protocol, handler, options) =>
+        this.#stock.handle(
+          protocol,
+          (stream, connection) =>
+            this.#answer(stream, connection, async (view) => handler(stream, view)),
+          options,
+        ),
+      unhandle: (protocol) => this.#stock.unhandle(protocol),
+    }
+    return shim as Registrar
+  }
+
+  async #ask(service: StockService, connection: Connection): Promise<void> {
+    const peer = connection.remotePeer.toString()
+    if (this.#deps.direct(peer) !== undefined || !this.#allTurns().ask(peer)) return
+    const question: Question = { dropped: false }
+    this.#questions.set(peer, question)
+    try {
+      await this.#peer.run(peer, () => service.upgradeInbound(viewOf(connection, question)))
+    } catch (err) {
+      this.#log('asking %s ended - %e', peer, err)
+    } finally {
+      this.#questions.delete(peer)
+      this.#allTurns().over(peer, 'asking')
+    }
+  }
+
+  async #answer(
+    stream: Stream,
+    connection: Connection,
+    answer: (view: Connection) => Promise<void>,
+  ): Promise<void> {
+    const peer = connection.remotePeer.toString()
+    // Only a peer that we dialled through a relay may make us dial: see DCUtR, "The protocol".
+    const mayAsk = !isDirect(connection) && connection.direction === 'outbound' && this.#admit(peer)
+    const turn = mayAsk ? this.#allTurns().asked(peer) : 'refuse'
+    if (turn === 'refuse') {
+      this.#log('refused a DCUtR conversation with %s', peer)
+      stream.abort(new Error('no hole punching on this connection now'))
+      return
+    }
+    if (turn === 'yield') this.#drop(peer)
+    try {
+      await this.#peer.run(peer, () => answer(viewOf(connection)))
+    } finally {
+      this.#allTurns().over(peer, 'answering')
+    }
+  }
+
+  #drop(peer: string): void {
+    const question = this.#questions.get(peer)
+    if (question === undefined) return
+    question.dropped = true
+    question.stream?.abort(new Error('the peer asks instead'))
+  }
+
+  #allTurns(): Turns {
+    this.#turns ??= new Turns(this.#deps.self())
+    return this.#turns
+  }
 }
 
 /** The relayed connection as the stock service sees it: it may use it, but not close it. */
-function keptOpen(connection: Connection): Connection {
+function viewOf(connection: Connection, question?: Question): Connection {
   const view = {
     id: connection.id,
     remotePeer: connection.remotePeer,
     remoteAddr: connection.remoteAddr,
     direction: connection.direction,
     log: connection.log,
-    newStream: (...args: Parameters<Connection['newStream']>) => connection.newStream(...args),
+    newStream: async (...args: Parameters<Connection['newStream']>) => {
+      if (question?.dropped === true) throw new Error('the peer asks instead')
+      const stream = await connection.newStream(...args)
+      if (question !== undefined) question.stream = stream
+      return stream
+    },
     close: async () => {},
   }
   return view as unknown as Connection
-}
-
-class Puncher {
-  readonly #deps: HolePunchingDeps
-  readonly #conversation: AsyncLocalStorage<Conversation>
-  readonly #log: Logger
-
-  constructor(deps: HolePunchingDeps, conversation: AsyncLocalStorage<Conversation>, log: Logger) {
-    this.#deps = deps
-    this.#conversation = conversation
-    this.#log = log
-  }
-
-  /** What the stock service calls to dial: before CONNECT without a priority, to punch with one. */
-  readonly openConnection = async (
-    target: Multiaddr | Multiaddr[],
-    options: { signal: AbortSignal; priority?: number; initiator?: boolean },
-  ): Promise<Connection> => {
-    const peer = this.#conversation.getStore()?.peer
-    if (peer === undefined) throw new Error('hole punching outside a conversation')
-    const already = this.#deps.direct(peer)
-    if (already !== undefined) return already
-
-    const punching = options.priority !== undefined
-    const method = punching ? 'punch' : 'dial'
-    const initiator = options.initiator !== false
-    const targets = [target].flat().slice(0, MAX_TARGETS)
-    const began = Date.now()
-    this.#deps.report({ type: 'punch:started', peer, method })
-    using _expected = this.#deps.expectMethod(peer, method)
-    try {
-      const connection = await this.#reach(peer, targets, { ...options, punching, initiator })
-      const ms = Date.now() - began
-      const address = connection.remoteAddr.toString()
-      this.#deps.report({ type: 'punch:succeeded', peer, method, ms, address })
-      return connection
-    } catch (err) {
-      const reason = options.signal.aborted ? 'no answer in time' : (err as Error).message
-      this.#log('punching to %s failed - %s', peer, reason)
-      this.#deps.report({ type: 'punch:failed', peer, method, ms: Date.now() - began, reason })
-      throw err
-    }
-  }
-
-  /** The first direct connection, whoever of both sides made it. */
-  async #reach(
-    peer: string,
-    targets: Multiaddr[],
-    options: { signal: AbortSignal; punching: boolean; initiator: boolean },
-  ): Promise<Connection> {
-    const met = new AbortController()
-    const roles =
-      options.punching && options.initiator ? targets.flatMap((ma) => this.#claim(ma)) : []
-    try {
-      return await Promise.any([
-        this.#deps.whenDirect(peer, options.signal),
-        ...targets.map((ma) => this.#dialUntilMet(peer, ma, { ...options, met: met.signal })),
-      ])
-    } catch (err) {
-      throw err instanceof AggregateError ? (err.errors.at(-1) as Error) : err
-    } finally {
-      met.abort()
-      for (const role of roles) role[Symbol.dispose]()
-    }
-  }
-
-  /** The server's dial may reach our listener instead of our socket: then we still play the client. */
-  #claim(ma: Multiaddr): Disposable[] {
-    const endpoint = endpointOf(ma)
-    return endpoint === undefined ? [] : [this.#deps.expectPunch(endpoint)]
-  }
-
-  /**
-   * Dials one address again and again: routers that answer strangers with RST refuse until the other side's SYN
-   * has opened their NAT, which is not a verdict. A plain dial before CONNECT is tried once. Once the sides have `met` no new
-   * dial starts, but one under way may finish: the other side may have taken that very one for the winner.
-   */
-  async #dialUntilMet(
-    peer: string,
-    address: Multiaddr,
-    options: { signal: AbortSignal; met: AbortSignal; punching: boolean; initiator: boolean },
-  ): Promise<Connection> {
-    const { signal, met, initiator } = options
-    const pause = AbortSignal.any([signal, met])
-    const full = address.toString().includes('/p2p/')
-      ? address
-      : address.encapsulate(`/p2p/${peer}`)
-    for (let dials = 1; ; dials++) {
-      try {
-        return await this.#deps.dial(full, { signal, initiator })
-      } catch (err) {
-        if (!options.punching || pause.aborted || dials >= MAX_REDIALS) throw err
-      }
-      await sleep(REDIAL_MS.least + Math.random() * REDIAL_MS.spread, undefined, { signal: pause })
-    }
-  }
 }
 
 /** Admits `most` calls a minute for each key; forgets keys after that minute. */

@@ -58,7 +58,11 @@ export class MembershipDriver {
       else this.#driven.feed({ type: 'forgotten', peer })
     })
     for (const { remotePeer } of connectionManager.getConnections()) this.#look(remotePeer)
-    for (const known of book.candidates()) this.#know(known)
+    for (const known of book.candidates()) {
+      if (known.linkedBefore)
+        for (const { address } of known.addresses) this.#driven.feed({ type: 'proven', address })
+      this.#know(known)
+    }
     this.#driven.feed({ type: 'start', bootstraps: grouped(this.#deps.bootstraps) })
   }
 
@@ -102,9 +106,11 @@ export class MembershipDriver {
       this.#driven.feed({ type: 'unlinked', peer })
       return
     }
-    const path = open.some(({ direct }) => direct) ? 'direct' : 'relayed'
+    const direct = open.find((one) => one.direct)
+    const path = direct === undefined ? 'relayed' : 'direct'
     const dialled = first.direction === 'outbound'
-    this.#driven.feed({ type: 'linked', peer, path, dialled })
+    const proven = direct === undefined ? {} : { address: direct.remoteAddr.toString() }
+    this.#driven.feed({ type: 'linked', peer, path, dialled, ...proven })
   }
 
   #perform(output: Output): void {

@@ -39,6 +39,8 @@ export interface KnownPeer extends SelfFacts {
   lastSeenAt: number
   expiresAt: number
   seq: number
+  /** Whether this node ever had a connection to it. */
+  linkedBefore: boolean
 }
 
 export type BookChange = { type: 'known' | 'gone'; peer: string }
@@ -386,7 +388,8 @@ function framed(stream: Stream): Channel {
   })
 }
 
-function toKnownPeer({ record, addresses, source, lastSeenAt, expiresAt }: BookEntry): KnownPeer {
+function toKnownPeer(entry: BookEntry): KnownPeer {
+  const { record, addresses, source, lastSeenAt, expiresAt, linked } = entry
   const { peer, seq, reachability, mapping, filtering, services, relay } = record
   return {
     peer,
@@ -399,6 +402,7 @@ function toKnownPeer({ record, addresses, source, lastSeenAt, expiresAt }: BookE
     knownFrom: source,
     lastSeenAt,
     expiresAt,
+    linkedBefore: linked,
     ...(relay === undefined ? {} : { relay }),
   }
 }

@@ -1,6 +1,5 @@
 import type { Stream } from '@libp2p/interface'
 import { lpStream } from '@libp2p/utils'
-import type { Uint8ArrayList } from 'uint8arraylist'
 import { WarrenError } from '../../protocols/kernel/errors.ts'
 import { pause, toError } from './stream-flow.ts'
 
@@ -54,7 +53,10 @@ export function frames(stream: Stream, { maxBytes }: { maxBytes: number }): Fram
  * Length of the next frame. A RangeError asks for one more byte; the stock decoder would go on asking
  * for as long as the other side sends continuation bytes.
  */
-function decodeLength(bytes: Uint8ArrayList, maxBytes: number): number {
+function decodeLength(
+  bytes: { readonly byteLength: number; get(at: number): number },
+  maxBytes: number,
+): number {
   let length = 0
   for (let at = 0; at < bytes.byteLength; at++) {
     const byte = bytes.get(at)

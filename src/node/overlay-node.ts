@@ -246,6 +246,7 @@ export class OverlayNode implements api.WarrenNode {
     liveness.stop()
     relaying.stop()
     reachability.stop()
+    this.#parts.stopDialling.abort(new WarrenError('ERR_NODE_STOPPED', 'the node is stopping'))
     await bounded(libp2p.stop(), CLOSE_MS)
     links.stop()
     this.#phase = 'stopped'

@@ -9,7 +9,7 @@ import type { Scope } from '../../protocols/peer-exchange/hygiene.ts'
 import { autoNatV1, autoNatV2 } from '../drivers/autonat.ts'
 import type { AutoNatDeps } from '../drivers/autonat.ts'
 import { holePunching } from '../drivers/hole-punching.ts'
-import type { PunchReport } from '../drivers/hole-punching.ts'
+import type { PunchReport } from '../drivers/puncher.ts'
 import { LivenessDriver } from '../drivers/liveness.ts'
 import { createMembership } from '../drivers/membership.ts'
 import type { MembershipDriver, MembershipReport } from '../drivers/membership.ts'
@@ -22,6 +22,7 @@ import { RelayingDriver } from '../drivers/relaying.ts'
 import { createTunnels } from '../drivers/tunnel.ts'
 import type { Tunnels } from '../drivers/tunnel.ts'
 import { endpointOf } from '../net/connection.ts'
+import type { DialRole } from '../net/tcp-reuse/index.ts'
 import type { Conditions } from '../observe/conditions.ts'
 import type { EventHub } from '../observe/event-hub.ts'
 import { Connector } from './connector.ts'
@@ -58,6 +59,8 @@ export interface Parts {
   tunnels: Tunnels
   presence: Presence
   snapshot: Snapshot
+  /** Ends every dial that is under way; a connection made after the end would never be closed. */
+  stopDialling: AbortController
   /** Why the last attempt to reach a peer directly failed. */
   punchProblems: Map<PeerKey, string>
 }
@@ -80,13 +83,18 @@ export async function makeParts(
   const { logger } = settings
   parts.punchProblems = new Map()
 
+  parts.stopDialling = new AbortController()
   const dial = async (
     address: Multiaddr,
-    options: object & { signal: AbortSignal },
+    { signal, ...role }: DialRole & { signal: AbortSignal },
   ): Promise<Connection> => {
     const endpoint = endpointOf(address)
     if (endpoint !== undefined) parts.reachability.dialled(endpoint.host)
-    return await parts.libp2p.seam.transportManager.dial(address, options)
+    const stop = parts.stopDialling.signal
+    return await parts.libp2p.seam.transportManager.dial(address, {
+      ...role,
+      signal: AbortSignal.any([signal, stop]),
+    })
   }
   const autoNat: AutoNatDeps = {
     dialFresh: (address, options) =>
@@ -96,7 +104,7 @@ export async function makeParts(
           AbortSignal.timeout(10_000),
         ]),
         fromListenPort: false,
-      } as never),
+      }),
     unverified: () =>
       parts.reachability.state.announce
         .map((address) => multiaddr(address))
@@ -117,9 +125,10 @@ export async function makeParts(
       autonat: autoNatV1(autoNat),
       autonatV2: autoNatV2(autoNat),
       dcutr: holePunching({
+        self: () => parts.self,
         externalAddresses: () => parts.presence.external(),
         dial: (address, { signal, initiator }) =>
-          dial(address, { signal, initiator, fallback: false } as never),
+          dial(address, { signal, initiator, fallback: false }),
         expectPunch: (from) => parts.libp2p.transport.expectPunch({ ...from, role: 'client' }),
         expectMethod: (peer, method) => parts.links.expect(peer, method),
         direct: (peer) => parts.links.direct(peer),

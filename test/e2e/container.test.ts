@@ -9,7 +9,7 @@ import { requirements } from '../support/container-requirements.ts'
 const root = join(import.meta.dirname, '../..')
 
 const missing = requirements()
-const required = /\b(container|all)\b/.test(process.env['WARREN_REQUIRE'] ?? '')
+const required = /\b(container|all)\b/.test(process.env['TEST_REQUIRE'] ?? '')
 if (missing.length > 0 && !required)
   console.error(`!! container tests SKIPPED: ${missing.join('; ')}`)
 const options = {
@@ -27,7 +27,7 @@ before(async () => {
 
 after(async () => engine?.[Symbol.asyncDispose]())
 
-test('the image is built from the repository', options, async () => {
+test('the image is built from the repository', options, async (t) => {
   const dockerfile = await readFile(join(root, 'docker/Dockerfile'), 'utf8')
   const [, base] = /^FROM (\S+)/m.exec(dockerfile) ?? []
   await makeBaseImage(engine, base as string)
@@ -41,14 +41,23 @@ test('the image is built from the repository', options, async () => {
     root,
   )
   const [image] = JSON.parse(await engine.docker('image', 'inspect', 'warren')) as [
-    { Config: { User: string; StopSignal: string; Volumes: object; Healthcheck: object } },
+    {
+      Size: number
+      Config: { User: string; StopSignal: string; Volumes: object; Healthcheck: object }
+    },
   ]
+  const [own] = (
+    await engine.docker('history', '--human=false', '--format', '{{.Size}}', base as string)
+  ).split('\n')
+  t.diagnostic(
+    `image: ${megabytes(image.Size)} MB, ${megabytes(image.Size - Number(own))} MB of it on top of ${base}`,
+  )
   const { User, StopSignal, Volumes, Healthcheck } = image.Config
   assert.deepEqual([User, StopSignal, Object.keys(Volumes)], ['warren', 'SIGTERM', ['/data']])
   assert.ok(Healthcheck)
 })
 
-test('three nodes as in compose.yaml find each other over bridge networks', options, async () => {
+test('three nodes as in compose.yaml find each other over bridge networks', options, async (t) => {
   await engine.isolate()
   const services = await composeUp()
   const ids = new Map<string, string>()
@@ -82,6 +91,9 @@ test('three nodes as in compose.yaml find each other over bridge networks', opti
       () => false,
     )
   })
+  t.diagnostic(
+    `memory: ${(await engine.docker('stats', '--no-stream', '--format', '{{.Name}} {{.MemUsage}}')).replaceAll('\n', ', ')}`,
+  )
 })
 
 test('a node runs as nobody special and keeps its key to itself', options, async () => {
@@ -108,6 +120,8 @@ test('stopping ends the nodes within 5 seconds with exit code 0', options, async
     assert.ok(ms < 6_000, `${name} took ${ms} ms`)
   }
 })
+
+const megabytes = (bytes: number): string => (bytes / 1e6).toFixed(0)
 
 interface ComposeService {
   entrypoint?: string[]

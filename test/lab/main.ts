@@ -1,6 +1,7 @@
 /** `npm run lab`: plays cells and scenarios in the NAT laboratory. */
 import { parseArgs } from './options.ts'
 import { cellName, playCell, type Cell, type Try } from './cell.ts'
+import { examples } from './examples.ts'
 import { matrixTable, summarise, table, type CellReport } from './report.ts'
 import { requirements } from './requirements.ts'
 import { bigTransfer, smallSwarm, type Finding } from './scenarios.ts'
@@ -97,6 +98,7 @@ async function main(): Promise<boolean> {
   if (command.selfTest) good = (await judge(command.json)) && good
   if (command.cells.length > 0) good = (await playCells(command)) && good
   if (command.big) good = (await playScenario('big', bigTransfer, command)) && good
+  if (command.examples) good = (await playScenario('examples', examples, command)) && good
   if (command.start) good = (await playScenario('start', smallSwarm, command)) && good
   return good
 }

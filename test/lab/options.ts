@@ -9,6 +9,7 @@ export interface LabCommand {
   clean: boolean
   big: boolean
   start: boolean
+  examples: boolean
   json: boolean
   cells: Cell[]
   options: CellOptions
@@ -36,7 +37,8 @@ function toCell(name: string, before: Cell[]): Cell[] {
 }
 
 const HELP = `
-Without any of --cell, --matrix, --self-test, --big, --start and --clean: the self-test, then each cell once.
+Without any of --cell, --matrix, --self-test, --big, --start, --examples
+and --clean: the self-test, then each cell once.
 
 Examples:
   npm run lab -- --self-test
@@ -68,6 +70,7 @@ function describe(): Command {
     .option('--self-test', 'prove that each NAT kind behaves as named')
     .option('--big', 'transfer 100 MB directly, and again while a relay is killed')
     .option('--start', 'start one bootstrap and two hidden nodes at once, and time them')
+    .option('--examples', 'run the programs under examples/ behind two NATs')
     .option('--clean', 'remove what dead runs left behind')
     .option('--json', 'print results as JSON on stdout')
     .addHelpText('after', HELP)
@@ -91,6 +94,7 @@ export function parseArgs(args: readonly string[]): LabCommand {
       selfTest?: true
       big?: true
       start?: true
+      examples?: true
       clean?: true
       json?: true
     }>()
@@ -100,12 +104,14 @@ export function parseArgs(args: readonly string[]): LabCommand {
     !given.selfTest &&
     !given.big &&
     !given.start &&
+    !given.examples &&
     !given.clean
   return {
     selfTest: nothing || given.selfTest === true,
     clean: given.clean === true,
     big: given.big === true,
     start: given.start === true,
+    examples: given.examples === true,
     json: given.json === true,
     cells: given.matrix === true || nothing ? [...MATRIX] : given.cell,
     options: {

@@ -109,7 +109,7 @@ export async function smallSwarm(rttMs: number, note: Note): Promise<void> {
   const join = joinThrough(r, idR)
   const startedMs = performance.now()
   const [, nodeA] = await Promise.all([
-    LabNode.start(r, { name: 'r', folder: lab.folder, args: ['--relay', 'on'] }),
+    LabNode.start(r, { name: 'r', folder: lab.folder }),
     LabNode.start(a, { name: 'a', folder: lab.folder, args: join }),
     LabNode.start(b, { name: 'b', folder: lab.folder, args: join }),
   ])

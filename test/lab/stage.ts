@@ -34,7 +34,7 @@ export async function labStage(): Promise<DemoStage> {
   const lab = await Lab.create({ rttMs: 50 })
   const publicSpot = async (name: string): Promise<Spot> => {
     const host = await lab.publicHost(name)
-    return { place: host, args: ['--relay', 'on'], join: (peerId) => joinThrough(host, peerId) }
+    return { place: host, args: [], join: (peerId) => joinThrough(host, peerId) }
   }
   const hiddenSpot = async (name: string, kind: 'port' | 'cgn'): Promise<Spot> => ({
     place: await lab.natHost(name, kind),

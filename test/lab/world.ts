@@ -41,14 +41,13 @@ export interface Relays {
 
 export async function startRelays(lab: Lab): Promise<Relays> {
   const hosts = [await lab.publicHost('r1'), await lab.publicHost('r2')] as const
-  const args = ['--relay', 'on']
-  const first = await LabNode.start(hosts[0], { name: 'r1', folder: lab.folder, args })
+  const first = await LabNode.start(hosts[0], { name: 'r1', folder: lab.folder })
   const firstId = await first.peerId()
   const join = joinThrough(hosts[0], firstId)
   const second = await LabNode.start(hosts[1], {
     name: 'r2',
     folder: lab.folder,
-    args: [...args, ...join],
+    args: join,
   })
   await second.waitFor('peer:linked', ({ peer }) => peer === firstId, USABLE_MS)
   return { hosts, nodes: [first, second], join }

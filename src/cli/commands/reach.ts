@@ -69,7 +69,8 @@ class Series {
     this.#path = result.path
     if (before !== undefined && formatPath(before) !== formatPath(result.path))
       print(`path changed: ${formatPath(before)} -> ${formatPath(result.path)}`)
-    print(`${this.#sent}  ${formatMs(result.rttMs)}  ${formatPath(result.path)}`)
+    const figures = [String(this.#sent).padStart(3), formatMs(result.rttMs).padStart(7)]
+    print(`${figures.join('  ')}  ${formatPath(result.path)}`)
   }
 
   /** Only what a peer can cure by answering is worth another try. */
@@ -79,7 +80,7 @@ class Series {
       throw error
     if (this.#json)
       print(JSON.stringify({ code: error.code, message: error.message, detail: error.detail }))
-    else print(`${this.#sent}  ${sentenceOf(error)}`)
+    else print(`${String(this.#sent).padStart(3)}  ${sentenceOf(error)}`)
   }
 
   end(): void {

@@ -1,12 +1,12 @@
 /** Commands that share a service with peers, or use one of theirs, while the node runs. */
 import {
+  formatHostPort,
   parseAllow,
   parseListen,
   parseRemote,
   parseServiceName,
   parseTarget,
 } from '../../config/places.ts'
-import { formatHostPort } from '../../config/places.ts'
 import { ClientError } from '../../client/index.ts'
 import { DONE } from '../exit.ts'
 import { asking, findNode } from '../find-node.ts'

@@ -6,6 +6,7 @@ import {
   columns,
   formatAgo,
   formatMs,
+  formatPath,
   renderDoctor,
   renderEvent,
   renderPeers,
@@ -89,6 +90,21 @@ test('status names everything that decides whether others get through', () => {
     assert.ok(text.includes(part), part)
 })
 
+test('status tells announced addresses from those that are only listened on', () => {
+  const text = renderStatus(status)
+  assert.match(text, new RegExp(`Announced +/ip4/192\\.168\\.1\\.4/tcp/4001/p2p/${ME}\n`))
+  assert.match(text, new RegExp(`Listening +/ip4/127\\.0\\.0\\.1/tcp/4001/p2p/${ME}\n`))
+  assert.ok(!renderStatus({ ...status, listening: status.addresses }).includes('Listening'))
+})
+
+test('a direct path does not repeat the peer that it leads to', () => {
+  const address = `/ip4/192.0.2.1/tcp/4001/p2p/${PEER}`
+  assert.equal(
+    formatPath({ kind: 'direct', address, method: 'punch' }),
+    'direct via /ip4/192.0.2.1/tcp/4001 (punch)',
+  )
+})
+
 test('peers are listed with whole ids, linked ones first', () => {
   const known: PeerStatus = {
     peer: ME,
@@ -148,7 +164,12 @@ test('every event is one line', () => {
     { type: 'relay:held', at, peer: PEER, until: at },
     { type: 'relay:lost', at, peer: PEER, reason: 'gone' },
     { type: 'relay:serving', at, on: true, reason: 'public' },
-    { type: 'peer:found', at, peer: PEER, from: 'bootstrap' },
+    ...(['bootstrap', 'config', 'inbound', 'book', ME] as const).map((from): NodeEvent => ({
+      type: 'peer:found',
+      at,
+      peer: PEER,
+      from,
+    })),
     { type: 'peer:linked', at, peer: PEER, path },
     { type: 'peer:path-changed', at, peer: PEER, from: path, to: direct, ms: 412 },
     { type: 'peer:gone', at, peer: PEER, reason: 'closed' },
@@ -182,6 +203,17 @@ test('the welcome gives a line to join by, and prefers addresses that others can
   const text = renderWelcome(status, about)
   assert.ok(text.includes(`warren up --bootstrap /ip4/192.168.1.4/tcp/4001/p2p/${ME}`))
   assert.ok(!text.includes('--bootstrap /ip4/127.'))
+  const listening = ['/ip4/127.0.0.1', '/ip4/10.1.2.3', '/ip4/203.0.113.7'].map(
+    (host) => `${host}/tcp/4001/p2p/${ME}`,
+  )
+  assert.deepEqual(
+    renderWelcome({ ...status, addresses: [], listening }, about)
+      .split('\n')
+      .filter((line) => line.includes('--bootstrap'))
+      .map((line) => line.split('/')[2]),
+    ['203.0.113.7', '10.1.2.3'],
+    'public before private, and loopback not at all',
+  )
   const local = renderWelcome({ ...status, addresses: [] }, about)
   assert.match(local, /On this machine others join[^]*--bootstrap \/ip4\/127\./)
   assert.match(

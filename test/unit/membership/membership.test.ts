@@ -208,6 +208,50 @@ test('a new address gives an unreachable peer another chance at once', () => {
   assert.equal(bench.dials('p0').length, before + 1)
 })
 
+test('an address that many identities sign is dialled eight times in ten minutes, three of them at one port', () => {
+  const bench = new Bench('a')
+  bench.reach = () => false
+  bench.start()
+  const told = (peer: string, ...addresses: string[]) =>
+    bench.feed({ type: 'known', candidate: { peer, addresses, dependable: true } })
+  for (const peer of names(50)) told(peer, '/ip4/8.8.8.8/tcp/4001')
+  bench.pass(limits.target.windowMs - 1_000)
+  assert.equal(bench.dials().length, limits.target.perPort)
+  for (let port = 5_000; port < 5_050; port++) told(`q${port}`, `/ip4/8.8.8.8/tcp/${port}`)
+  told('r', '/ip4/8.8.8.8/tcp/443/p2p/other/p2p-circuit')
+  assert.equal(bench.dials().length, limits.target.perHost, 'through a relay or not')
+  bench.pass(30_000)
+  assert.ok(bench.dials().length <= limits.target.perHost + limits.target.perPort)
+})
+
+test('a peer without an address that may be dialled leaves its turn to others', () => {
+  const bench = new Bench('zz')
+  bench.reach = (peer) => peer === 'good'
+  bench.start()
+  for (const peer of names(40)) {
+    const candidate = { peer, addresses: ['/ip4/8.8.8.8/tcp/4001'], dependable: true }
+    bench.feed({ type: 'known', candidate })
+  }
+  bench.know('good', true)
+  bench.pass(60_000)
+  assert.equal(bench.dials('good').length, 1)
+})
+
+test('bootstraps, and addresses that a connection has proven, keep to their back-off alone', () => {
+  const bench = new Bench('a')
+  bench.reach = () => false
+  const address = '/ip4/8.8.8.8/tcp/4001'
+  bench.feed({ type: 'start', bootstraps: [{ peer: 'b', addresses: [address] }] })
+  bench.pass(60_000)
+  assert.ok(bench.dials('b').length > limits.target.perPort)
+  const candidate = { peer: 'p0', addresses: [address], dependable: true }
+  bench.feed({ type: 'known', candidate })
+  bench.feed({ type: 'linked', peer: 'p0', path: 'direct', dialled: true, address })
+  bench.feed({ type: 'unlinked', peer: 'p0' })
+  bench.pass(60_000)
+  assert.ok(bench.dials('p0').length > limits.target.perPort)
+})
+
 test('a dial whose end is never told does not block the others', () => {
   const machine = new Membership('a', seededRng(1))
   machine.step({ type: 'start', bootstraps: [{ peer: 'b', addresses: ['/a'] }] }, 0)

@@ -84,7 +84,7 @@ test('the outside of a NAT is left to the punch, unless it lets strangers in', (
   const candidates = [outside, viaRelay('R')]
   assert.equal(rank(candidates, own).length, 1)
   assert.equal(rank(candidates, own, { filtering: 'endpoint-independent' }).length, 2)
-  assert.equal(rank([outside], own).length, 1, 'better than nothing')
+  assert.equal(rank([outside], own).length, 0, 'even when there is nothing else')
 })
 
 test('loopback leads to a peer on this host only', () => {

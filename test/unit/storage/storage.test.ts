@@ -6,7 +6,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { generateKeyPair, privateKeyToProtobuf } from '@libp2p/crypto/keys'
-import { peerBook, type BookEntry } from '../../../src/storage/book.ts'
 import { readFileBounded, writeFileAtomic } from '../../../src/storage/files.ts'
 import { loadOrCreateIdentity } from '../../../src/storage/identity.ts'
 import { lockDataDir } from '../../../src/storage/lock.ts'
@@ -127,53 +126,4 @@ test('reading stops at the limit and takes a missing file for none', async () =>
   assert.equal(await readFileBounded(path, 10), undefined)
   await writeFile(path, 'x'.repeat(11))
   await assert.rejects(readFileBounded(path, 10), RangeError)
-})
-
-const unwarned = (_: object, message: string): never => assert.fail(message)
-
-const entry = (n: number): BookEntry => ({
-  peer: `12D3KooWpeer${n}`,
-  addresses: [`/ip4/62.0.0.1/tcp/${n + 1}`],
-  lastSeen: n,
-  record: Uint8Array.of(n % 256, 2, 3),
-})
-
-test('a peer book comes back as it was saved', async () => {
-  await using dir = await directory()
-  const book = peerBook(dir.path, unwarned)
-  assert.deepEqual(await book.load(), [])
-  const bare = { peer: 'p', addresses: [], lastSeen: 0 }
-  await Promise.all([book.save([entry(1)]), book.save([entry(3), entry(2), bare])])
-  assert.deepEqual(await book.load(), [entry(3), entry(2), bare])
-})
-
-test('a peer book keeps the entries seen last when there are too many', async () => {
-  await using dir = await directory()
-  const book = peerBook(dir.path, unwarned)
-  await book.save(Array.from({ length: 1500 }, (_, n) => entry(n)))
-  const loaded = await book.load()
-  assert.equal(loaded.length, 1024)
-  assert.equal(loaded[0]?.lastSeen, 1499)
-})
-
-test('a damaged peer book is put aside with a warning', async () => {
-  await using dir = await directory()
-  const path = join(dir.path, 'peers.book')
-  await peerBook(dir.path, unwarned).save([entry(1)])
-  const whole = await readFile(path)
-  const edited = Buffer.from(whole.toString().replace('62.0.0.1', '62.0.0.2'))
-  for (const damaged of [
-    whole.subarray(0, whole.length - 20),
-    edited,
-    Buffer.from('{}'),
-    Buffer.alloc(0),
-  ]) {
-    await writeFile(path, damaged)
-    const warnings: string[] = []
-    const book = peerBook(dir.path, (_, message) => void warnings.push(message))
-    assert.deepEqual(await book.load(), [])
-    assert.equal(warnings.length, 1)
-    assert.deepEqual(await readFile(`${path}.corrupt`), damaged)
-    assert.deepEqual(await readdir(dir.path), ['peers.book.corrupt'])
-  }
 })

@@ -49,6 +49,16 @@ test('what is encoded is what the vectors say', () => {
   assert.equal(Buffer.from(encodeOpen(open)).toString('hex'), vector?.hex)
 })
 
+test('an answer that both opens and refuses is neither', () => {
+  const decoded = decodeAnswer(bytes('080112001a020801'))
+  assert.equal(decoded.ok ? 'valid' : decoded.violation.code, 'answer')
+})
+
+test('text that is not UTF-8 makes a message malformed', () => {
+  const decoded = decodeOpen(bytes('08011a01ff'))
+  assert.equal(decoded.ok ? 'valid' : decoded.violation.code, 'malformed')
+})
+
 test('any bytes decode to a value or to a violation, and never throw', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 1200 }), (input) => {

@@ -1,0 +1,140 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Connection, Logger } from '@libp2p/interface'
+import type { Multiaddr } from '@multiformats/multiaddr'
+import { endpointOf } from '../net/connection.ts'
+
+/** What the punching needs of the node; all calls are made after the node has started. */
+export interface HolePunchingDeps {
+  /** Our own peer id. */
+  self(): string
+  /** Addresses at which others saw our listening port: what CONNECT offers. */
+  externalAddresses(): Multiaddr[]
+  /** Dials from the listening port; `initiator: false` plays the server's role. */
+  dial(address: Multiaddr, options: PunchDialOptions): Promise<Connection>
+  /** While held, an inbound connection from there takes the client's role. */
+  expectPunch(from: { host: string; port: number }): Disposable
+  /** While held, connections to the peer count as made by `method`. */
+  expectMethod(peer: string, method: 'punch' | 'dial'): Disposable
+  direct(peer: string): Connection | undefined
+  whenDirect(peer: string, signal: AbortSignal): Promise<Connection>
+  report(event: PunchReport): void
+}
+
+export interface PunchDialOptions {
+  signal: AbortSignal
+  initiator: boolean
+}
+
+export type PunchReport =
+  | { type: 'punch:started'; peer: string; method: 'punch' | 'dial' }
+  | { type: 'punch:succeeded'; peer: string; method: 'punch' | 'dial'; ms: number; address: string }
+  | { type: 'punch:failed'; peer: string; method: 'punch' | 'dial'; ms: number; reason: string }
+
+/**
+ * Addresses dialled at one peer's word, each with one socket at a time. More than this is not a NAT's
+ * set of mappings but a list of somebody else's hosts.
+ */
+export const MAX_TARGETS = 4
+
+/** Pause between two dials of one address: refused ones answer within one round trip, so spread them. */
+const REDIAL_MS = { least: 20, spread: 80 }
+
+/** Dials of one address in one attempt: with the pause above, refusals are met for several seconds. */
+const MAX_REDIALS = 60
+
+/** Dials on both sides' agreement until they have met, however that came about. */
+export class Puncher {
+  readonly #deps: HolePunchingDeps
+  readonly #peerOfConversation: () => string | undefined
+  readonly #log: Logger
+
+  constructor(deps: HolePunchingDeps, peerOfConversation: () => string | undefined, log: Logger) {
+    this.#deps = deps
+    this.#peerOfConversation = peerOfConversation
+    this.#log = log
+  }
+
+  /** What the stock service calls to dial: before CONNECT without a priority, to punch with one. */
+  readonly openConnection = async (
+    target: Multiaddr | Multiaddr[],
+    options: { signal: AbortSignal; priority?: number; initiator?: boolean },
+  ): Promise<Connection> => {
+    const peer = this.#peerOfConversation()
+    if (peer === undefined) throw new Error('hole punching outside a conversation')
+    const already = this.#deps.direct(peer)
+    if (already !== undefined) return already
+
+    const punching = options.priority !== undefined
+    const method = punching ? 'punch' : 'dial'
+    const initiator = options.initiator !== false
+    const targets = [target].flat().slice(0, MAX_TARGETS)
+    const began = Date.now()
+    this.#deps.report({ type: 'punch:started', peer, method })
+    using _expected = this.#deps.expectMethod(peer, method)
+    try {
+      const connection = await this.#reach(peer, targets, { ...options, punching, initiator })
+      const ms = Date.now() - began
+      const address = connection.remoteAddr.toString()
+      this.#deps.report({ type: 'punch:succeeded', peer, method, ms, address })
+      return connection
+    } catch (err) {
+      const reason = options.signal.aborted ? 'no answer in time' : (err as Error).message
+      this.#log('punching to %s failed - %s', peer, reason)
+      this.#deps.report({ type: 'punch:failed', peer, method, ms: Date.now() - began, reason })
+      throw err
+    }
+  }
+
+  /** The first direct connection, whoever of both sides made it. */
+  async #reach(
+    peer: string,
+    targets: Multiaddr[],
+    options: { signal: AbortSignal; punching: boolean; initiator: boolean },
+  ): Promise<Connection> {
+    const met = new AbortController()
+    const roles =
+      options.punching && options.initiator ? targets.flatMap((ma) => this.#claim(ma)) : []
+    try {
+      return await Promise.any([
+        this.#deps.whenDirect(peer, options.signal),
+        ...targets.map((ma) => this.#dialUntilMet(peer, ma, { ...options, met: met.signal })),
+      ])
+    } catch (err) {
+      throw err instanceof AggregateError ? (err.errors.at(-1) as Error) : err
+    } finally {
+      met.abort()
+      for (const role of roles) role[Symbol.dispose]()
+    }
+  }
+
+  /** The server's dial may reach our listener instead of our socket: then we still play the client. */
+  #claim(ma: Multiaddr): Disposable[] {
+    const endpoint = endpointOf(ma)
+    return endpoint === undefined ? [] : [this.#deps.expectPunch(endpoint)]
+  }
+
+  /**
+   * Dials one address again and again: routers that answer strangers with RST refuse until the other side's SYN
+   * has opened their NAT, which is not a verdict. A plain dial before CONNECT is tried once. Once the sides have `met` no new
+   * dial starts, but one under way may finish: the other side may have taken that very one for the winner.
+   */
+  async #dialUntilMet(
+    peer: string,
+    address: Multiaddr,
+    options: { signal: AbortSignal; met: AbortSignal; punching: boolean; initiator: boolean },
+  ): Promise<Connection> {
+    const { signal, met, initiator } = options
+    const pause = AbortSignal.any([signal, met])
+    const full = address.toString().includes('/p2p/')
+      ? address
+      : address.encapsulate(`/p2p/${peer}`)
+    for (let dials = 1; ; dials++) {
+      try {
+        return await this.#deps.dial(full, { signal, initiator })
+      } catch (err) {
+        if (!options.punching || pause.aborted || dials >= MAX_REDIALS) throw err
+      }
+      await sleep(REDIAL_MS.least + Math.random() * REDIAL_MS.spread, undefined, { signal: pause })
+    }
+  }
+}

@@ -15,7 +15,7 @@ export class EventHub {
   readonly #listeners = new Set<(event: NodeEvent) => void>()
 
   publish(event: NewEvent): void {
-    const stamped = { ...event, at: new Date().toISOString() } as NodeEvent
+    const stamped = { ...event, at: new Date().toISOString() }
     for (const listener of this.#listeners) listener(stamped)
   }
 

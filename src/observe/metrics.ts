@@ -31,13 +31,11 @@ export class NodeMetrics {
   #gauges(status: () => NodeStatus): void {
     const registers = [this.#registry]
     const gauge = (name: string, help: string, read: (status: NodeStatus) => number): void => {
-      new Gauge({
+      const made: Gauge = new Gauge({
         name,
         help,
         registers,
-        collect() {
-          this.set(read(status()))
-        },
+        collect: () => made.set(read(status())),
       })
     }
     gauge('warren_links_direct', 'Peers linked over a direct path', (s) => s.links.direct)

@@ -94,9 +94,9 @@ test('a restarted node rejoins from its own peer book, without bootstraps', asyn
     dataDir,
     bootstrap: [addressOf(other)],
   })
-  const isKnown = ({ knownFrom, addresses }: PeerStatus): boolean =>
-    knownFrom === 'config' && addresses.length > 0
-  await until(() => before.peers().some(isKnown))
+  await until(() =>
+    before.peers().some((one) => one.knownFrom === 'config' && one.addresses.length > 0),
+  )
   await before.stop()
   const after = await start(t, { dataDir })
   assert.equal(after.peerId, before.peerId)
@@ -129,25 +129,26 @@ test('a bootstrap that does not answer is a condition, and is joined when it com
   assert.deepEqual(node.ready().ready, false)
 })
 
+async function refused(options: NodeOptions, code: string): Promise<void> {
+  await assert.rejects(createNode({ listen: LOOPBACK, ...options }), (err) => {
+    assert.ok(err instanceof WarrenError, String(err))
+    assert.equal(err.code, code)
+    assert.ok(err.remedy)
+    return true
+  })
+}
+
 test('a port in use, a bad address and a second node on a data directory are refused with a remedy', async (t) => {
   const dataDir = await mkdtemp(join(tmpdir(), 'warren-node-'))
   t.after(() => rm(dataDir, { recursive: true, force: true }))
   const node = await start(t, { dataDir })
   const port = addressOf(node).split('/')[4] as string
-  const refused = async (options: NodeOptions, code: string): Promise<void> => {
-    await assert.rejects(createNode({ listen: LOOPBACK, ...options }), (err) => {
-      assert.ok(err instanceof WarrenError, String(err))
-      assert.equal(err.code, code)
-      assert.ok(err.remedy)
-      return true
-    })
-  }
   await refused({ listen: [`/ip4/127.0.0.1/tcp/${port}`] }, 'ERR_PORT_IN_USE')
   await refused({ listen: ['/ip4/127.0.0.1'] }, 'ERR_ADDRESS_INVALID')
   await refused({ bootstrap: ['/ip4/127.0.0.1/tcp/1'] }, 'ERR_ADDRESS_INVALID')
   await refused({ dataDir }, 'ERR_DATA_DIR_IN_USE')
   // What failed has let go of what it held.
-  assert.equal((await node.status()).phase, 'running')
+  assert.equal(node.status().phase, 'running')
 })
 
 test('connecting to nobody, to oneself and to an unknown peer says why', async (t) => {

@@ -40,7 +40,16 @@ module.exports = {
       name: 'net-and-storage-are-plumbing',
       severity: 'error',
       from: { path: within('src/net', 'src/storage') },
-      to: { path: within('src/node', 'src/drivers', 'src/control', 'src/client', 'src/cli', 'src/config') },
+      to: {
+        path: within(
+          'src/node',
+          'src/drivers',
+          'src/control',
+          'src/client',
+          'src/cli',
+          'src/config',
+        ),
+      },
     },
     {
       name: 'drivers-carry-out',
@@ -52,7 +61,9 @@ module.exports = {
       name: 'observe-is-told',
       severity: 'error',
       from: { path: within('src/observe') },
-      to: { path: within('src/node', 'src/drivers', 'src/net', 'src/control', 'src/client', 'src/cli') },
+      to: {
+        path: within('src/node', 'src/drivers', 'src/net', 'src/control', 'src/client', 'src/cli'),
+      },
     },
     {
       name: 'node-knows-no-control',
@@ -65,19 +76,29 @@ module.exports = {
       comment: 'the API sees the node, never libp2p, sockets or the machines',
       severity: 'error',
       from: { path: within('src/control') },
-      to: { path: [within('src/cli', 'src/client', 'src/net', 'src/drivers'), 'node_modules/(libp2p|@libp2p)/'] },
+      to: {
+        path: [
+          within('src/cli', 'src/client', 'src/net', 'src/drivers'),
+          'node_modules/(libp2p|@libp2p)/',
+        ],
+      },
     },
     {
       name: 'client-speaks-http',
       severity: 'error',
       from: { path: within('src/client') },
-      to: { path: within('src/node', 'src/drivers', 'src/net', 'src/storage', 'src/cli', 'protocols') },
+      to: {
+        path: within('src/node', 'src/drivers', 'src/net', 'src/storage', 'src/cli', 'protocols'),
+      },
     },
     {
       name: 'cli-uses-the-client',
       comment: 'only `up` and `id` may touch the node itself',
       severity: 'error',
-      from: { path: within('src/cli'), pathNot: at('src/cli/commands/(up|id|ticket|doctor)[.]ts$') },
+      from: {
+        path: within('src/cli'),
+        pathNot: at('src/cli/commands/(up|id|ticket|doctor)[.]ts$'),
+      },
       to: { path: within('src/node', 'src/drivers', 'src/net', 'src/storage', 'protocols') },
     },
     {

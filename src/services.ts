@@ -10,8 +10,9 @@
  *       services: { identify: identify(), ...w.services },
  *     })
  *
- * Peers that meet over a relay get a direct connection; the relayed one stays open for the streams on it, and closing
- * it is up to you, as is finding peers and relays. What a whole node adds to this is in `createNode`.
+ * Peers that meet over a relay get a direct connection, once somebody they dialled has told each how it is seen; the
+ * relayed one stays open for the streams on it, and closing it is up to you, as is finding peers and relays. What a
+ * whole node adds to this is in `createNode`.
  */
 import { circuitRelayTransport } from '@libp2p/circuit-relay-v2'
 import type {
@@ -107,8 +108,7 @@ export function warren(options: WarrenOptions = {}): WarrenParts {
         reachability = observing(components.events, transport)
         return {
           externalAddresses,
-          start: () => {},
-          afterStart: () => reachability.start(), // by then the transport listens
+          start: () => reachability.start(),
           stop: () => reachability.stop(),
         }
       },

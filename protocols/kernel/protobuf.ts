@@ -222,12 +222,16 @@ function single<T>(
   }
 }
 
+const repeated = <T>(number: number, most: number, { type }: Kind<T>) => ({
+  number,
+  type,
+  most,
+  initial: (): T[] => [],
+})
+
 function list<T>(number: number, most: number, kind: Kind<T>): Field<T[]> {
   return {
-    number,
-    type: kind.type,
-    most,
-    initial: () => [],
+    ...repeated(number, most, kind),
     read: (reader, wire, before) => {
       expect(wire, kind.wire)
       return appended(before, kind.read(reader), most)
@@ -243,10 +247,7 @@ function list<T>(number: number, most: number, kind: Kind<T>): Field<T[]> {
 
 function packed<T>(number: number, most: number, kind: Kind<T>): Field<T[]> {
   return {
-    number,
-    type: kind.type,
-    most,
-    initial: () => [],
+    ...repeated(number, most, kind),
     read: (reader, wire, before) => {
       if (wire === kind.wire) return appended(before, kind.read(reader), most)
       expect(wire, LENGTH)

@@ -5,6 +5,7 @@ import type { Assessment, Behaviour, Endpoint, Verdict } from './evidence.ts'
 import { assess, ReachProof } from './evidence.ts'
 import { LIMITS } from './limits.ts'
 import { ObservedAddresses } from './observed-addresses.ts'
+import type { Observation } from './observed-addresses.ts'
 
 /** What happened that says something about where this node can be reached. */
 export type ReachabilityInput =
@@ -12,16 +13,7 @@ export type ReachabilityInput =
   /** Addresses of this host with the port that is listened on there (wildcards expanded). */
   | { type: 'interfaces'; addresses: Endpoint[] }
   /** A peer told us what it sees of a connection that left from a listening port. */
-  | {
-      type: 'observed'
-      connection: string
-      observer: string
-      observerIp: string
-      ip: string
-      port: number
-      localIp: string
-      localPort: number
-    }
+  | ({ type: 'observed' } & Omit<Observation, 'at' | 'goneAt'>)
   | { type: 'observation-gone'; connection: string }
   /**
    * Somebody connected to us. `dialledBefore`: we dialled or punched towards that IP address within

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ClientError, WarrenClient } from '../client/index.ts'
 import { loadSettings } from '../config/load.ts'
@@ -12,7 +12,6 @@ const noteIn = (dataDir: string): string => join(dataDir, 'api')
 
 /** Leaves word in the data directory where the API of its node is; the returned function takes it back. */
 export function leaveNote(dataDir: string, address: string): () => void {
-  mkdirSync(dataDir, { recursive: true, mode: 0o700 })
   writeFileSync(noteIn(dataDir), `${address}\n`, { mode: 0o600 })
   return () => {
     if (readNote(dataDir) === address) rmSync(noteIn(dataDir), { force: true })

@@ -109,6 +109,8 @@ export class ReachabilityDriver {
     const facts = this.#deps.transport.facts(connection)
     const remote = endpointOf(connection.remoteAddr)
     if (facts?.localHost === undefined || remote === undefined) return
+    // Peers may be met while libp2p still starts: what they see must find the port that it is about.
+    this.#readInterfaces()
     const seen = observedAddr === undefined ? undefined : endpointOf(observedAddr)
     const localIp = facts.localHost
     if (!facts.dialled) return this.#inbound(remote.host, localIp, seen)

@@ -45,6 +45,7 @@ export async function race(
       resolve(outcome)
     }
     const onAbort = (): void => finish({ ok: false, tried })
+    const nothingUnderWay = (): boolean => underWay === 0
 
     const start = ({ address }: RaceEntry): void => {
       underWay++
@@ -62,12 +63,14 @@ export async function race(
     const proceed = (): void => {
       clearTimeout(alarm)
       const elapsed = Date.now() - began
-      while (waiting[0] !== undefined && (waiting[0].startAfterMs <= elapsed || underWay === 0)) {
-        start(waiting.shift() as RaceEntry)
+      let next = waiting[0]
+      while (next !== undefined && (next.startAfterMs <= elapsed || nothingUnderWay())) {
+        start(next)
+        waiting.shift()
+        next = waiting[0]
       }
-      const next = waiting[0]
       if (next !== undefined) alarm = setTimeout(proceed, next.startAfterMs - elapsed)
-      else if (underWay === 0) finish({ ok: false, tried })
+      else if (nothingUnderWay()) finish({ ok: false, tried })
     }
 
     options.signal.addEventListener('abort', onAbort, { once: true })

@@ -165,7 +165,6 @@ export class Connector {
       tried.push(...outcome.tried)
       throw new Error('every address failed')
     }
-    const isRelayed = ({ address }: RaceEntry): boolean => address.includes('/p2p-circuit')
     const lanes = Promise.any([
       lane(plan.filter((entry) => !isRelayed(entry))),
       lane(plan.filter(isRelayed)),
@@ -226,6 +225,8 @@ async function abortable(work: Promise<void>, signal: AbortSignal): Promise<void
   if (signal.aborted) onAbort()
   await Promise.race([work, promise]).finally(() => signal.removeEventListener('abort', onAbort))
 }
+
+const isRelayed = ({ address }: RaceEntry): boolean => address.includes('/p2p-circuit')
 
 function candidateOf(address: Address): Candidate {
   return { address, kind: parseAddress(address)?.relayed === true ? 'relayed' : 'direct' }

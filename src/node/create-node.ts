@@ -1,8 +1,8 @@
-import { mkdir } from 'node:fs/promises'
 import { privateKeyFromProtobuf, generateKeyPair } from '@libp2p/crypto/keys'
 import type { PrivateKey } from '@libp2p/interface'
 import { parseAddress } from '../../protocols/kernel/address.ts'
 import { WarrenError } from '../../protocols/kernel/errors.ts'
+import { makeDataDir } from '../storage/data-dir.ts'
 import { loadOrCreateIdentity } from '../storage/identity.ts'
 import { lockDataDir } from '../storage/lock.ts'
 import type { DataDirLock } from '../storage/lock.ts'
@@ -60,12 +60,7 @@ function readAddress(address: string): void {
 }
 
 async function takeDataDir(dataDir: string): Promise<DataDirLock> {
-  await mkdir(dataDir, { recursive: true, mode: 0o700 }).catch((cause: Error) => {
-    throw new WarrenError('ERR_CONFIG_INVALID', `${dataDir} cannot be used: ${cause.message}`, {
-      remedy: 'name another folder with --data-dir, or make it writable',
-      cause,
-    })
-  })
+  await makeDataDir(dataDir)
   return await lockDataDir(dataDir)
 }
 

@@ -8,7 +8,7 @@ export function examine(status: NodeStatus, peers: PeerStatus[]): DoctorCheck[] 
     reachability(status),
     mapping(status),
     relays(status),
-    clock(status),
+    clock(),
     ...status.conditions.map((condition): DoctorCheck => ({
       code: condition.code,
       title: 'Condition',
@@ -106,7 +106,7 @@ function mapping({ nat }: NodeStatus): DoctorCheck {
 function relays({ relays: held, reachability: { verdict }, serving }: NodeStatus): DoctorCheck {
   const check = { code: 'relay.held', title: 'Relays' }
   const count = held.filter(({ state }) => state === 'held').length
-  if (verdict !== 'private') {
+  if (verdict === 'public' || (verdict === 'unknown' && held.length === 0)) {
     const text = serving.relay
       ? `relays for others: ${serving.reservations} reservations, ${serving.circuits} circuits`
       : 'needs no relay'
@@ -128,7 +128,7 @@ function relays({ relays: held, reachability: { verdict }, serving }: NodeStatus
 /** Years in which no clock can honestly be. */
 const BUILT = 2026
 
-function clock(_: NodeStatus): DoctorCheck {
+function clock(): DoctorCheck {
   const check = { code: 'host.clock', title: 'Clock' }
   const year = new Date().getUTCFullYear()
   if (year >= BUILT) return { ...check, result: 'ok', text: new Date().toISOString() }

@@ -194,7 +194,7 @@ export class Links {
   }
 
   #wake(): void {
-    for (const done of [...this.#waiting]) done()
+    for (const done of this.#waiting) done()
   }
 
   #tidy(): void {

@@ -28,15 +28,15 @@ export class EventHub {
   /** The events from now on. Leaving the loop, the signal, or `close` ends it. */
   async *subscribe(options: Cancellable = {}): AsyncGenerator<NodeEvent> {
     const backlog: NodeEvent[] = []
-    let wake = (): void => {}
+    let wake: (() => void) | undefined
     let ended = options.signal?.aborted ?? false
     const end = (): void => {
       ended = true
-      wake()
+      wake?.()
     }
     const stop = this.listen((event) => {
       if (backlog.push(event) > BACKLOG) backlog.shift()
-      wake()
+      wake?.()
     })
     options.signal?.addEventListener('abort', end, { once: true })
     this.#ends.add(end)

@@ -1,9 +1,10 @@
-import { mkdir, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { generateKeyPair, privateKeyFromProtobuf, privateKeyToProtobuf } from '@libp2p/crypto/keys'
 import type { Ed25519PrivateKey } from '@libp2p/interface'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import { WarrenError } from '../../protocols/kernel/errors.ts'
+import { makeDataDir, writableRemedy } from './data-dir.ts'
 import { readFileBounded, writeFileAtomic } from './files.ts'
 
 /** Who a node is. */
@@ -49,22 +50,6 @@ export function identityFromProtobuf(bytes: Uint8Array): Identity {
   if (privateKey.type !== 'Ed25519')
     throw new TypeError(`it holds a key of type ${privateKey.type}, not Ed25519`)
   return { ...identityOf(privateKey), created: false }
-}
-
-/** Makes the data directory, for its owner only. One that exists keeps its permissions. */
-async function makeDataDir(dataDir: string): Promise<void> {
-  try {
-    await mkdir(dataDir, { recursive: true, mode: 0o700 })
-  } catch (cause) {
-    throw new WarrenError(
-      'ERR_CONFIG_INVALID',
-      `cannot make the data directory ${dataDir}: ${(cause as Error).message}`,
-      {
-        cause,
-        remedy: writableRemedy(dataDir),
-      },
-    )
-  }
 }
 
 async function load(path: string): Promise<Identity | undefined> {
@@ -113,9 +98,6 @@ function unreadable(path: string, what: string, remedy: string, cause?: unknown)
     cause,
   })
 }
-
-const writableRemedy = (dataDir: string): string =>
-  `Choose a directory you can write to with --data-dir, or make ${dataDir} yours: chown "$(id -u)" ${dataDir}`
 
 const corruptRemedy = (path: string): string =>
   `Restore it from a backup. To start over as a new peer, move it away: mv ${path} ${path}.old`

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { createNode, WarrenError } from '../../src/index.ts'
-import type { NodeEvent, NodeOptions, PeerStatus, WarrenNode } from '../../src/index.ts'
+import type { NodeEvent, NodeOptions, WarrenNode } from '../../src/index.ts'
 
 const LOOPBACK = ['/ip4/127.0.0.1/tcp/0']
 

@@ -69,7 +69,7 @@ class Series {
     this.#path = result.path
     if (before !== undefined && formatPath(before) !== formatPath(result.path))
       print(`path changed: ${formatPath(before)} -> ${formatPath(result.path)}`)
-    const figures = [String(this.#sent).padStart(3), formatMs(result.rttMs).padStart(7)]
+    const figures = [String(this.#sent).padEnd(3), formatMs(result.rttMs).padStart(7)]
     print(`${figures.join('  ')}  ${formatPath(result.path)}`)
   }
 
@@ -80,7 +80,7 @@ class Series {
       throw error
     if (this.#json)
       print(JSON.stringify({ code: error.code, message: error.message, detail: error.detail }))
-    else print(`${String(this.#sent).padStart(3)}  ${sentenceOf(error)}`)
+    else print(`${String(this.#sent).padEnd(3)}  ${sentenceOf(error)}`)
   }
 
   end(): void {

@@ -24,12 +24,17 @@ export async function up({ flags }: Given): Promise<number> {
   log.debug(describeSettings(loaded), 'settings')
 
   const { signal, came } = interrupted()
-  const control = await openApi(settings, log)
   let node: WarrenNode
+  let control: Control | undefined
   try {
-    node = await start(settings, control, log, signal)
+    // The node first: while its first round trips are under way, loading the API costs nothing.
+    node = await start(settings, log, signal)
+    control = await openApi(settings, log).catch(async (error: unknown) => {
+      await within(STOP_MS, node.stop({ reason: 'no API' }), log)
+      throw error
+    })
+    control?.attach(node)
   } catch (error) {
-    await control?.close()
     if (signal.aborted) return DONE
     throw error
   }
@@ -59,16 +64,10 @@ async function openApi(settings: Settings, logger: Logger): Promise<Control | un
 }
 
 /** The node, with the services and forwards of the options; when one of them fails, it does not stay up. */
-async function start(
-  settings: Settings,
-  control: Control | undefined,
-  logger: Logger,
-  signal: AbortSignal,
-): Promise<WarrenNode> {
+async function start(settings: Settings, logger: Logger, signal: AbortSignal): Promise<WarrenNode> {
   const { createNode } = await import('../../node/create-node.ts')
   const node = await createNode({
     ...nodeOptions(settings),
-    api: control?.address ?? null,
     logger,
     signal,
   })
@@ -80,7 +79,6 @@ async function start(
     await within(STOP_MS, node.stop({ reason: 'start failed' }), logger)
     throw error
   }
-  control?.attach(node)
   return node
 }
 

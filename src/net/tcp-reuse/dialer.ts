@@ -1,6 +1,7 @@
 import type { Connection, Logger, Transport } from '@libp2p/interface'
 import type { TCPDialEvents, TCPDialOptions } from '@libp2p/tcp'
-import { tryGetNetConfig } from '@libp2p/utils'
+import { getNetConfig, tryGetNetConfig } from '@libp2p/utils'
+import { multiaddr } from '@multiformats/multiaddr'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import { WarrenError } from '../../../protocols/kernel/errors.ts'
 import { bindShared } from './bound-socket.ts'
@@ -108,6 +109,8 @@ export class Dialer {
         limit.connected()
         const fromListenPort = handle !== undefined
         this.#parts.facts.set(maConn.timeline, { dialled: true, fromListenPort, ...endsOf(maConn) })
+        // A name says nothing of the network behind it, and is no address that others may be told.
+        if (target !== undefined) maConn.remoteAddr = resolved(ma, target)
         // The upgrader turns the handshake round when told `initiator: false`; the muxer reads this instead.
         if (options.initiator === false) maConn.direction = 'inbound'
         return await options.upgrader.upgradeOutbound(maConn, options)
@@ -120,6 +123,15 @@ export class Dialer {
       upgrader,
     })
   }
+}
+
+/** The address that was dialled in truth, where a name was asked for. */
+function resolved(ma: Multiaddr, { host, port, family }: Target): Multiaddr {
+  const { type } = getNetConfig(ma)
+  if (type === 'ip4' || type === 'ip6') return ma
+  const peer = ma.getComponents().findLast(({ name }) => name === 'p2p')?.value
+  const address = multiaddr(`/ip${family}/${host}/tcp/${port}`)
+  return peer === undefined ? address : address.encapsulate(`/p2p/${peer}`)
 }
 
 function mustKeepPort(options: DialRole): boolean {

@@ -97,8 +97,31 @@ const USABLE_LIMIT_MS = 3000
 const DIRECT_LIMIT_MS = 5000
 const PATIENCE_MS = 20_000
 
-/** One public bootstrap and two hidden nodes start at the same moment. */
+/** Starts timed, of which the middle one counts: three processes that start on two cores are no stopwatch. */
+const STARTS = 3
+
+/** One public bootstrap and two hidden nodes start at the same moment, several times over. */
 export async function smallSwarm(rttMs: number, note: Note): Promise<void> {
+  const timed: { usableMs: number; directMs: number }[] = []
+  for (let number = 1; number <= STARTS; number++) timed.push(await startOnce(rttMs))
+  const judge = (what: string, all: number[], limitMs: number): void => {
+    const middle = all.toSorted((x, y) => x - y)[Math.floor(all.length / 2)] ?? Infinity
+    const found = `${all.map((ms) => ms.toFixed(0)).join(', ')} ms`
+    note({ what: `${what} (limit ${limitMs} ms for the middle one)`, found, ok: middle <= limitMs })
+  }
+  judge(
+    'usable after',
+    timed.map(({ usableMs }) => usableMs),
+    USABLE_LIMIT_MS,
+  )
+  judge(
+    'direct after',
+    timed.map(({ directMs }) => directMs),
+    DIRECT_LIMIT_MS,
+  )
+}
+
+async function startOnce(rttMs: number): Promise<{ usableMs: number; directMs: number }> {
   await using lab = await Lab.create({ rttMs })
   const { a, b } = await hostsOf(lab, { a: 'port', b: 'port' })
   const r = await lab.publicHost('r')
@@ -114,23 +137,18 @@ export async function smallSwarm(rttMs: number, note: Note): Promise<void> {
     LabNode.start(b, { name: 'b', folder: lab.folder, args: join }),
   ])
   await nodeA.ready()
-  const since = () => performance.now() - startedMs
-  const first = await connectSoon(nodeA, idB, startedMs + PATIENCE_MS)
-  const usableMs = since()
-  note({
-    what: 'usable after',
-    found: `${usableMs.toFixed(0)} ms (${first})`,
-    ok: usableMs <= USABLE_LIMIT_MS,
-  })
+  await connectSoon(nodeA, idB, startedMs + PATIENCE_MS)
+  const usableMs = performance.now() - startedMs
   await nodeA.connect(idB, 'direct', PATIENCE_MS)
-  note({ what: 'direct after', found: `${since().toFixed(0)} ms`, ok: since() <= DIRECT_LIMIT_MS })
+  return { usableMs, directMs: performance.now() - startedMs }
 }
 
 /** Asks again while nobody knows the peer yet: it is starting at this very moment. */
-async function connectSoon(node: LabNode, peer: string, untilMs: number): Promise<string> {
+async function connectSoon(node: LabNode, peer: string, untilMs: number): Promise<void> {
   for (;;) {
     try {
-      return (await node.connect(peer, 'any', PATIENCE_MS)).path.kind
+      await node.connect(peer, 'any', PATIENCE_MS)
+      return
     } catch (error) {
       if (!(error instanceof ApiError) || performance.now() > untilMs) throw error
       // The refusal comes at once; a tenth of a second is the precision of the answer.

@@ -1,3 +1,4 @@
+import { flushCompileCache } from 'node:module'
 import { describeSettings, loadSettings } from '../../config/load.ts'
 import type { Settings } from '../../config/load.ts'
 import type { Control } from '../../control/server.ts'
@@ -34,6 +35,7 @@ export async function up({ flags }: Given): Promise<number> {
       throw error
     })
     control?.attach(node)
+    flushCompileCache()
   } catch (error) {
     if (signal.aborted) return DONE
     throw error

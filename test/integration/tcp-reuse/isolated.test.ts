@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { runIsolated, SKIP } from './namespace.ts'
+import { runIsolated, SKIP } from '../../support/namespace.ts'
 
 describe('in a network of its own, the tcp-reuse transport', { skip: SKIP }, () => {
   it('agrees on client and server when two sides meet in a simultaneous open', async () => {
-    assert.deepEqual(await runIsolated('simultaneous-open.child.ts'), {
+    assert.deepEqual(await runIsolated(new URL('simultaneous-open.child.ts', import.meta.url)), {
       directions: ['outbound', 'inbound'],
       dialled: [true, true],
       echoes: ['warren', 'warren'],
@@ -14,7 +14,7 @@ describe('in a network of its own, the tcp-reuse transport', { skip: SKIP }, () 
 
   it('tries every address of a name, from the listening port of its family', async () => {
     const fromListenPort = { family: 4, fromListenPort: true, echo: 'warren' }
-    assert.deepEqual(await runIsolated('names.child.ts'), {
+    assert.deepEqual(await runIsolated(new URL('names.child.ts', import.meta.url)), {
       refusing: fromListenPort,
       silent: fromListenPort,
       ip6: { family: 6, fromListenPort: true, echo: 'warren' },

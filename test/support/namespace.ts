@@ -15,9 +15,9 @@ export const SKIP: string | false = possible
 // The kernel repeats a lost SYN after one second, then after two more.
 const CHILD_MS = 20_000
 
-/** Runs a file of this folder in a network and mount namespace of its own; returns the JSON that it prints. */
-export async function runIsolated(file: string): Promise<unknown> {
-  const path = fileURLToPath(new URL(file, import.meta.url))
+/** Runs a program in a network and mount namespace of its own; returns the JSON that it prints. */
+export async function runIsolated(program: URL): Promise<unknown> {
+  const path = fileURLToPath(program)
   const { stdout } = await promisify(execFile)('unshare', [...NAMESPACES, process.execPath, path], {
     timeout: CHILD_MS,
   })

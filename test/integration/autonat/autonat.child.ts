@@ -61,6 +61,4 @@ async function ask(service: Service): Promise<{ verified: boolean; connected: bo
   return found
 }
 
-console.log(
-  JSON.stringify({ v1: await ask(autoNAT() as Service), v2: await ask(autoNATv2() as Service) }),
-)
+console.log(JSON.stringify({ v1: await ask(autoNAT()), v2: await ask(autoNATv2()) }))

@@ -114,6 +114,7 @@ export function warren(options: WarrenOptions = {}): WarrenParts {
       },
       dcutr: holePunching({
         self: () => seam.peerId.toString(),
+        claims: () => undefined,
         externalAddresses,
         dial: (address, role) => dial(address, { ...role, fallback: false }),
         expectPunch: (from) =>

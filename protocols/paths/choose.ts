@@ -20,20 +20,26 @@ export interface OpenConnection {
 export const SETTLE_MS = 2_000
 
 /**
- * The connection new streams should use: direct before relayed, then the preferred one, then the oldest. Both sides
- * must come to the same choice, or one would close what the other is about to use.
+ * The connection new streams should use: direct before relayed; then one that has settled, since a dial-back of AutoNAT is
+ * gone again within a second; then the preferred one, then the oldest. Both sides must come to the same choice, or one
+ * would close what the other is about to use.
  */
-export function best<T extends OpenConnection>(connections: Iterable<T>): T | undefined {
+export function best<T extends OpenConnection>(
+  connections: Iterable<T>,
+  now: Instant,
+): T | undefined {
   let chosen: T | undefined
   for (const one of connections) {
-    if (chosen === undefined || isBetter(one, chosen)) chosen = one
+    if (chosen === undefined || isBetter(one, chosen, now)) chosen = one
   }
   return chosen
 }
 
-function isBetter(a: OpenConnection, b: OpenConnection): boolean {
+function isBetter(a: OpenConnection, b: OpenConnection, now: Instant): boolean {
   if (a.direct !== b.direct) return a.direct
-  if (a.preferred !== b.preferred) return a.preferred
+  const settled = now - a.openedAt >= SETTLE_MS
+  if (settled !== now - b.openedAt >= SETTLE_MS) return settled
+  if (settled && a.preferred !== b.preferred) return a.preferred
   return a.openedAt < b.openedAt
 }
 
@@ -47,7 +53,7 @@ export function superfluous<T extends OpenConnection>(
   tidies: boolean,
   now: Instant,
 ): T[] {
-  const keep = best(connections)
+  const keep = best(connections, now)
   if (keep === undefined || now - keep.openedAt < SETTLE_MS) return []
   return connections.filter(
     (one) =>

@@ -74,7 +74,7 @@ export function rank(
   const open = direct.filter((one) => one.parsed.scope === 'public' && !isClosed(one, peer))
   const remote = alternated(open)
   // An address in somebody else's private network most likely leads to a stranger, or nowhere; better than nothing,
-  // though. The closed outside of a NAT is worse than nothing: when both sides knock at once their connections meet,
+  // though. A closed door is worse than nothing: when both sides knock at once their connections meet,
   // both play the client, and after that failure the routers drop whatever uses those ports for ten seconds.
   const lastResort = direct.filter((one) => one.parsed.scope !== 'loopback' && !isClosed(one, peer))
 
@@ -133,9 +133,14 @@ function isLan(parsed: ParsedAddress, own: OwnNetwork, onHost: boolean): boolean
   })
 }
 
-/** A NAT's outside that lets nobody in unasked: that is the hole punch's business. */
-function isClosed({ kind }: Usable, { filtering }: PeerNetwork): boolean {
-  return kind === 'external' && filtering !== 'endpoint-independent' && filtering !== 'none'
+/**
+ * A door that lets nobody in unasked, which is the hole punch's business: a NAT's outside, or the public address of a peer
+ * that does not claim to be reachable there, as most hosts with IPv6 are not. A public node is sure of itself within
+ * a second of its first contact.
+ */
+function isClosed({ kind, parsed }: Usable, { filtering, reachability }: PeerNetwork): boolean {
+  if (kind === 'external') return filtering !== 'endpoint-independent' && filtering !== 'none'
+  return parsed.scope === 'public' && (reachability === 'private' || reachability === 'unknown')
 }
 
 /** IPv6 first and then in turn; names count as IPv4. */

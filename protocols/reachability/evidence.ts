@@ -95,19 +95,23 @@ export function assess(evidence: FamilyEvidence): Assessment {
   return evidence.ownPublic.length > 0 ? onTheInternet(evidence) : behindSomething(evidence)
 }
 
-/** A host with a public address of its own is believed until enough strangers failed to get in. */
+/**
+ * A host with a public address of its own may still sit behind a firewall, as most homes with IPv6 do: it is public once
+ * somebody got in. Until somebody failed its address is announced all the same, so that a first node can be joined.
+ */
 function onTheInternet(evidence: FamilyEvidence): Assessment {
   const { ownPublic, unsolicited, dialBacks } = evidence
   const successes = unsolicited.count(true) + dialBacks.count(true)
   const failures = unsolicited.count(false) + dialBacks.count(false)
-  const verdict = successes === 0 && failures >= LIMITS.failuresToDoubt ? 'private' : 'public'
+  const doubted = failures >= LIMITS.failuresToDoubt
+  const verdict = successes > 0 ? 'public' : doubted ? 'private' : 'unknown'
   return {
     verdict,
     confirmations: verdict === 'public' ? successes : failures,
     mapping: 'none',
-    filtering: verdict === 'public' && successes > 0 ? 'none' : 'unknown',
+    filtering: successes > 0 ? 'none' : 'unknown',
     external: ownPublic.slice(0, LIMITS.maxExternalPerFamily),
-    dialable: verdict === 'public' ? ownPublic : [],
+    dialable: successes > 0 || failures === 0 ? ownPublic : [],
   }
 }
 

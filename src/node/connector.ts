@@ -95,7 +95,15 @@ export class Connector {
       address,
       kind: kinds.get(address) ?? candidateOf(address).kind,
     }))
-    await this.#race(peer, rank(candidates, this.#deps.ownNetwork(), known), signal)
+    const configured = addresses.filter((address) => this.#deps.bootstrap.includes(address))
+    await this.#race(peer, this.#plan(candidates, known, configured), signal)
+  }
+
+  /** What the user named is tried even if the ranking would have left it out. */
+  #plan(candidates: Candidate[], known: Known | undefined, named: Address[]): RaceEntry[] {
+    const plan = rank(candidates, this.#deps.ownNetwork(), known)
+    const missing = named.filter((address) => !plan.some((entry) => entry.address === address))
+    return [...missing.map((address) => ({ address, startAfterMs: 0 })), ...plan]
   }
 
   /** Tries what is known; when that fails, what becomes known in the next moments is tried too. */
@@ -118,23 +126,18 @@ export class Connector {
   }
 
   async #tryOnce(peer: PeerKey, address: Address | undefined, signal: AbortSignal): Promise<void> {
-    const given: Candidate[] = address === undefined ? [] : [candidateOf(address)]
     const bootstrap = this.#deps.bootstrap.filter((each) => readTarget(each).peer === peer)
-    const told = [...given, ...bootstrap.map(candidateOf)]
+    const named = address === undefined ? bootstrap : [address, ...bootstrap]
     const known =
-      told.length === 0 ? await this.#deps.resolve(peer, signal) : this.#deps.known(peer)
-    const candidates = [...told, ...(known?.addresses ?? [])]
+      named.length === 0 ? await this.#deps.resolve(peer, signal) : this.#deps.known(peer)
+    const candidates = [...named.map(candidateOf), ...(known?.addresses ?? [])]
     if (candidates.length === 0) {
       throw new WarrenError('ERR_PEER_UNKNOWN', `nobody we asked knows an address of ${peer}`, {
         remedy:
           'check the id, and that the peer runs in the same network; `warren peers` lists who is known',
       })
     }
-    const plan = rank(candidates, this.#deps.ownNetwork(), known)
-    // What the user typed is tried even if the ranking would have left it out.
-    if (address !== undefined && !plan.some((entry) => entry.address === address)) {
-      plan.unshift({ address, startAfterMs: 0 })
-    }
+    const plan = this.#plan(candidates, known, named)
     await this.#race(peer, plan, signal)
   }
 

@@ -64,7 +64,7 @@ export class Links {
   /** The connection that new streams to the peer should use. */
   best(peer: PeerKey): Held | undefined {
     const link = this.#links.get(peer)
-    return link === undefined ? undefined : best(link.held.values())
+    return link === undefined ? undefined : best(link.held.values(), Date.now())
   }
 
   direct(peer: PeerKey): Connection | undefined {
@@ -102,7 +102,7 @@ export class Links {
     if (held === undefined) return
     held.rttMs = rttMs
     const link = this.#links.get(peer) as LinkState
-    const chosen = best(link.held.values())
+    const chosen = best(link.held.values(), Date.now())
     if (chosen === held) link.path = pathOf(held)
   }
 
@@ -173,7 +173,7 @@ export class Links {
 
   /** Announces the path when the best connection is another one than before. */
   #settle(peer: PeerKey, link: LinkState): void {
-    const held = best(link.held.values())
+    const held = best(link.held.values(), Date.now())
     if (held === undefined) return
     const from = link.path
     const to = pathOf(held)
@@ -199,8 +199,11 @@ export class Links {
 
   #tidy(): void {
     const now = Date.now()
-    for (const [peer, { held }] of this.#links) {
+    for (const [peer, link] of this.#links) {
+      const { held } = link
       if (held.size < 2) continue
+      // A connection that has settled meanwhile may be the better one now.
+      this.#settle(peer, link)
       for (const one of held.values()) {
         one.streams = one.connection.streams.length
         one.idleSince = one.streams > 0 ? undefined : (one.idleSince ?? now)

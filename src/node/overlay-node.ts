@@ -85,7 +85,7 @@ export class OverlayNode implements api.WarrenNode {
     this.#watchTransport()
     this.#watchRelays()
     this.#phase = 'running'
-    this.#parts.presence.update()
+    this.#parts.presence.start()
     membership.start()
     this.#book?.start()
     const { peerId } = this
@@ -240,6 +240,7 @@ export class OverlayNode implements api.WarrenNode {
     this.#phase = 'stopping'
     this.#hub.publish({ type: 'node:stopping', reason })
     membership.stop()
+    this.#parts.presence.stop()
     await tunnels.stop({ drainMs: DRAIN_MS })
     await this.#book?.stop()
     await exchange.stop()

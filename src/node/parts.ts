@@ -3,7 +3,7 @@ import type { Connection, PrivateKey } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import { multiaddr } from '@multiformats/multiaddr'
 import { WarrenError } from '../../protocols/kernel/errors.ts'
-import { scopeOf } from '../../protocols/kernel/address.ts'
+import { scopeOf, tcpAddress } from '../../protocols/kernel/address.ts'
 import type { OwnNetwork } from '../../protocols/paths/rank.ts'
 import type { Scope } from '../../protocols/peer-exchange/hygiene.ts'
 import { autoNatV1, autoNatV2 } from '../drivers/autonat.ts'
@@ -106,7 +106,10 @@ export async function makeParts(
         fromListenPort: false,
       }),
     unverified: () =>
-      parts.reachability.state.announce
+      [
+        ...parts.reachability.ownEndpoints().map(({ ip, port }) => tcpAddress(ip, port)),
+        ...settings.announce,
+      ]
         .map((address) => multiaddr(address))
         .filter((ma) => scopeOf(endpointOf(ma)?.host ?? '') === 'public'),
     judged: (address, reachable, by) =>
@@ -126,6 +129,7 @@ export async function makeParts(
       autonatV2: autoNatV2(autoNat),
       dcutr: holePunching({
         self: () => parts.self,
+        claims: (peer) => parts.exchange.get(peer)?.reachability,
         externalAddresses: () => parts.presence.external(),
         dial: (address, { signal, initiator }) =>
           dial(address, { signal, initiator, fallback: false }),

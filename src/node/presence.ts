@@ -1,6 +1,6 @@
 import { multiaddr } from '@multiformats/multiaddr'
 import type { Multiaddr } from '@multiformats/multiaddr'
-import { tcpAddress } from '../../protocols/kernel/address.ts'
+import { parseAddress, tcpAddress } from '../../protocols/kernel/address.ts'
 import type { ReachabilityState } from '../../protocols/reachability/reachability.ts'
 import { shouldServe } from '../../protocols/relaying/serving.ts'
 import type { PeerExchangeDriver } from '../drivers/peer-exchange.ts'
@@ -23,12 +23,17 @@ export interface PresenceParts {
   services(): string[]
 }
 
+/** A bootstrap is joined, and so proven, within seconds; who has not been by then may be firewalled. */
+const HOPE_MS = 20_000
+
 /**
  * What this node is to others: the addresses it announces, whether it relays, the record it publishes. Whenever
  * one of the machines changes its mind, `update` brings all of these in line.
  */
 export class Presence {
   readonly #parts: PresenceParts
+  #lookingAgain: NodeJS.Timeout | undefined
+  readonly #startedAt = Date.now()
   #since = new Date().toISOString()
   #announced: string[] = []
   #serving = false
@@ -70,6 +75,16 @@ export class Presence {
     this.update()
   }
 
+  /** Looks again when the time of hope is over. */
+  start(): void {
+    this.#lookingAgain = setTimeout(() => this.update(), HOPE_MS).unref()
+    this.update()
+  }
+
+  stop(): void {
+    clearTimeout(this.#lookingAgain)
+  }
+
   /** Some peer has reached us without our having dialled it. */
   reachedInbound(): void {
     this.#reachedInbound = true
@@ -95,11 +110,18 @@ export class Presence {
       mode: relayMode,
       verdict: reachability.state.verdict,
       reachedInbound: this.#reachedInbound,
+      hopeful: this.#isHopeful(),
     })
     if (on === this.#serving) return
     this.#serving = on
     hub.publish({ type: 'relay:serving', on, reason })
     void relayService.serve(on).then(() => this.#publishRecord())
+  }
+
+  #isHopeful(): boolean {
+    const { announce } = this.#parts.reachability.state
+    if (Date.now() - this.#startedAt >= HOPE_MS) return false
+    return announce.some((address) => parseAddress(address)?.scope === 'public')
   }
 
   #announce(): void {

@@ -14,19 +14,28 @@ const one = (id: string, rest: Partial<OpenConnection> = {}): OpenConnection => 
 })
 
 test('best prefers a direct connection, however young', () => {
-  const chosen = best([one('relayed', { direct: false }), one('direct', { openedAt: 99 })])
+  const chosen = best(
+    [one('relayed', { direct: false }), one('direct', { openedAt: 9_999 })],
+    9_999,
+  )
   assert.equal(chosen?.id, 'direct')
 })
 
 test('best prefers the oldest among equals, so that a second connection changes nothing', () => {
-  assert.equal(best([one('young', { openedAt: 9 }), one('old', { openedAt: 1 })])?.id, 'old')
+  assert.equal(best([one('young', { openedAt: 9 }), one('old', { openedAt: 1 })], 10)?.id, 'old')
 })
 
 test('best is the same on both sides, whose clocks saw two connections in opposite order', () => {
   const here = [one('x', { openedAt: 1, preferred: true }), one('y', { openedAt: 2 })]
   const there = [one('x', { openedAt: 2, preferred: true }), one('y', { openedAt: 1 })]
-  assert.equal(best(here)?.id, 'x')
-  assert.equal(best(there)?.id, 'x')
+  assert.equal(best(here, SETTLE_MS * 2)?.id, 'x')
+  assert.equal(best(there, SETTLE_MS * 2)?.id, 'x')
+})
+
+test('best stays with a settled connection while a new one, however preferred, may be a passing dial-back', () => {
+  const both = [one('old'), one('dial-back', { openedAt: 5_000, preferred: true })]
+  assert.equal(best(both, 5_001)?.id, 'old')
+  assert.equal(best(both, 5_000 + SETTLE_MS)?.id, 'dial-back')
 })
 
 test('superfluous names an idle relayed connection beside a settled direct one, on either side', () => {

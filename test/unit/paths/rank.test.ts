@@ -127,3 +127,11 @@ test('any list of candidates gives at most sixteen attempts, in order of time', 
     }),
   )
 })
+
+test('a public address of a peer that does not claim to be reachable there is left to the punch', () => {
+  const candidates = [direct('/ip6/2a00:1::5/tcp/1'), viaRelay('R')]
+  const plan = (reachability: 'public' | 'private' | 'unknown') =>
+    rank(candidates, own, { reachability }).length
+  assert.deepEqual([plan('public'), plan('unknown'), plan('private')], [2, 1, 1])
+  assert.equal(rank(candidates, own).length, 2, 'of a peer without a record nothing is known')
+})

@@ -49,33 +49,41 @@ test('configured addresses make a node public and are announced exactly so', () 
   assert.deepEqual(machine.state.announce, ['/dns4/a.example/tcp/1'])
 })
 
-test('a public interface address is believed at once and confirmed by strangers', () => {
+test('a public interface address is announced at once, and public when the first stranger got in', () => {
   const machine = machineAt(OUTSIDE, '172.17.0.1', '127.0.0.1')
-  assert.equal(machine.state.verdict, 'public')
-  assert.equal(machine.state.confirmations, 0)
+  assert.equal(machine.state.verdict, 'unknown')
   assert.equal(machine.state.mapping, 'none')
   assert.deepEqual(machine.state.announce, [`/ip4/${OUTSIDE}/tcp/4001`])
   machine.step(inbound('73.0.0.9', OUTSIDE), 10)
   machine.step(inbound('73.0.0.9', OUTSIDE), 11)
+  assert.equal(machine.state.verdict, 'public')
   assert.equal(machine.state.confirmations, 1, 'one network counts once')
   assert.equal(machine.state.filtering, 'none')
 })
 
-test('a public address that nobody can dial becomes private after three networks said so', () => {
+test('a public address behind a firewall is announced no more after one failed dial-back, and private after three', () => {
   const machine = machineAt(OUTSIDE)
-  for (let i = 0; i < 3; i++) machine.step(dialBack(i, OUTSIDE, false), 1_000)
-  assert.equal(machine.state.verdict, 'public', 'not before it has held')
-  assert.deepEqual(machine.state.announce, [`/ip4/${OUTSIDE}/tcp/4001`])
-  machine.step({ type: 'tick' }, machine.nextWake() as number)
-  assert.equal(machine.state.verdict, 'private')
+  machine.step(dialBack(0, OUTSIDE, false), 1_000)
+  assert.equal(machine.state.verdict, 'unknown')
   assert.deepEqual(machine.state.announce, [])
+  assert.deepEqual(machine.state.externalAddresses, [`${OUTSIDE}:4001`], 'a punch may aim at it')
+  for (let i = 1; i < 3; i++) machine.step(dialBack(i, OUTSIDE, false), 1_000)
+  assert.equal(machine.state.verdict, 'private')
 })
 
-test('failed dial-backs of one network, or against one success, change nothing', () => {
+test('a node that strangers reached stays public until that is long ago, whatever dial-backs say', () => {
+  const machine = machineAt(OUTSIDE)
+  machine.step(inbound('73.0.0.9', OUTSIDE), 0)
+  for (let i = 0; i < 8; i++) machine.step(dialBack(i, OUTSIDE, false), 1_000)
+  machine.step({ type: 'tick' }, 60_000)
+  assert.equal(machine.state.verdict, 'public')
+})
+
+test('failed dial-backs of one network count once, and nothing against one success', () => {
   const machine = machineAt(OUTSIDE)
   for (let i = 0; i < 20; i++) machine.step(dialBack(1, OUTSIDE, false), i)
   machine.step({ type: 'tick' }, 60_000)
-  assert.equal(machine.state.verdict, 'public')
+  assert.equal(machine.state.verdict, 'unknown')
   machine.step(dialBack(9, OUTSIDE, true), 60_000)
   for (let i = 2; i < 8; i++) machine.step(dialBack(i, OUTSIDE, false), 60_000)
   machine.step({ type: 'tick' }, 120_000)
@@ -189,6 +197,7 @@ test('loopback is announced only when somebody on this host uses it', () => {
 
 test('evidence that flaps faster than the hold never changes the verdict', () => {
   const machine = machineAt(OUTSIDE)
+  machine.step(dialBack(7, OUTSIDE, true), 0)
   let changes = 0
   for (let now = 0; now < 60_000; now += 2_000) {
     const before = machine.state.verdict
@@ -232,6 +241,7 @@ test('a container bridge that goes away changes nothing', () => {
 test('IPv6 is judged apart: one public family makes the node public', () => {
   const machine = machineAt(INSIDE, '2a00:1::5')
   machine.step(seen(1), 0)
+  machine.step(inbound('2a00:9::9', '2a00:1::5'), 0)
   assert.equal(machine.state.verdict, 'public')
   assert.deepEqual(machine.state.announce, ['/ip6/2a00:1::5/tcp/4001'])
   assert.ok(machine.state.externalAddresses.includes(`${OUTSIDE}:4001`))

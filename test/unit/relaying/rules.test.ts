@@ -10,19 +10,31 @@ const bytes = (hex: string) => Uint8Array.from(Buffer.from(hex, 'hex'))
 const hex = (data: Uint8Array) => Buffer.from(data).toString('hex')
 
 test('a public node relays by itself, a hidden one does not', () => {
-  const facts = { mode: 'auto', reachedInbound: false } as const
+  const facts = { mode: 'auto', reachedInbound: false, hopeful: false } as const
   assert.ok(shouldServe({ ...facts, verdict: 'public' }).on)
-  assert.ok(!shouldServe({ ...facts, verdict: 'private', reachedInbound: true }).on)
+  assert.ok(!shouldServe({ ...facts, verdict: 'private', reachedInbound: true, hopeful: false }).on)
   assert.ok(!shouldServe({ ...facts, verdict: 'unknown' }).on)
 })
 
 test('in a network without internet whoever is reached relays', () => {
-  assert.ok(shouldServe({ mode: 'auto', verdict: 'unknown', reachedInbound: true }).on)
+  assert.ok(
+    shouldServe({ mode: 'auto', verdict: 'unknown', reachedInbound: true, hopeful: false }).on,
+  )
+})
+
+test('a node that has just started on a public address relays in hope', () => {
+  const facts = { mode: 'auto', verdict: 'unknown', reachedInbound: false } as const
+  assert.ok(shouldServe({ ...facts, hopeful: true }).on)
+  assert.ok(!shouldServe({ ...facts, verdict: 'private', hopeful: true }).on)
 })
 
 test('the operator has the last word on relaying', () => {
-  assert.ok(shouldServe({ mode: 'on', verdict: 'private', reachedInbound: false }).on)
-  assert.ok(!shouldServe({ mode: 'off', verdict: 'public', reachedInbound: true }).on)
+  assert.ok(
+    shouldServe({ mode: 'on', verdict: 'private', reachedInbound: false, hopeful: false }).on,
+  )
+  assert.ok(
+    !shouldServe({ mode: 'off', verdict: 'public', reachedInbound: true, hopeful: false }).on,
+  )
 })
 
 test('reservations are admitted up to the limits, renewals always', () => {

@@ -69,6 +69,16 @@ function reachability({
         'to be reachable without help, forward a port on the router and give it with --announce',
     }
   }
+  if (nat.mapping === 'none') {
+    return {
+      ...check,
+      result: 'unknown',
+      text: 'this host has a public address, but no stranger has got in yet',
+      meaning:
+        'when a firewall stands before it, others reach this node through relays and hole punching',
+      remedy: 'open the listening TCP port in the firewall, or wait until somebody dials this node',
+    }
+  }
   return {
     ...check,
     result: 'unknown',

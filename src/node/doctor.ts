@@ -49,13 +49,14 @@ function overlay({ links, peersKnown }: NodeStatus, peers: PeerStatus[]): Doctor
 function reachability({
   reachability: { verdict, confirmations },
   addresses,
+  nat,
 }: NodeStatus): DoctorCheck {
   const check = { code: 'reachability.verdict', title: 'Reachability' }
   if (verdict === 'public') {
     return {
       ...check,
       result: 'ok',
-      text: `public (${confirmations === 0 ? 'assumed, nothing contradicts' : `${confirmations} confirmations`}) at ${addresses.join(', ')}`,
+      text: `public (${confirmations === 0 ? 'as configured' : `${confirmations} confirmations`}) at ${addresses.join(', ')}`,
       meaning: 'everybody can dial this node, and it can relay for others',
     }
   }

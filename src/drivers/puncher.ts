@@ -8,18 +8,25 @@ export interface HolePunchingDeps {
   /** Our own peer id. */
   self(): string
   /** What the peer says of itself, where it has told. */
-  claims(peer: string): 'public' | 'private' | 'unknown' | undefined
+  claims(peer: string): PeerClaims | undefined
   /** Addresses at which others saw our listening port: what CONNECT offers. */
   externalAddresses(): Multiaddr[]
   /** Dials from the listening port; `initiator: false` plays the server's role. */
   dial(address: Multiaddr, options: PunchDialOptions): Promise<Connection>
   /** While held, an inbound connection from there takes the client's role. */
-  expectPunch(from: { host: string; port: number }): Disposable
+  expectPunch(from: { host: string; port?: number }): Disposable
   /** While held, connections to the peer count as made by `method`. */
   expectMethod(peer: string, method: 'punch' | 'dial'): Disposable
   direct(peer: string): Connection | undefined
   whenDirect(peer: string, signal: AbortSignal): Promise<Connection>
   report(event: PunchReport): void
+}
+
+/** What a peer's record says of its network. */
+export interface PeerClaims {
+  reachability: 'public' | 'private' | 'unknown'
+  /** RFC 4787, as in the public API. */
+  mapping: string
 }
 
 export interface PunchDialOptions {
@@ -100,8 +107,8 @@ export class Puncher {
 
   /** Its public addresses, if it lists any, are behind a firewall then: dialling them before the punch only costs time. */
   #isHidden(peer: string): boolean {
-    const claim = this.#deps.claims(peer)
-    return claim === 'private' || claim === 'unknown'
+    const reachability = this.#deps.claims(peer)?.reachability
+    return reachability === 'private' || reachability === 'unknown'
   }
 
   /** The first direct connection, whoever of both sides made it. */
@@ -111,8 +118,7 @@ export class Puncher {
     options: { signal: AbortSignal; punching: boolean; initiator: boolean },
   ): Promise<Connection> {
     const met = new AbortController()
-    const roles =
-      options.punching && options.initiator ? targets.flatMap((ma) => this.#claim(ma)) : []
+    const roles = options.punching && options.initiator ? this.#claims(peer, targets) : []
     try {
       return await Promise.any([
         this.#deps.whenDirect(peer, options.signal),
@@ -126,10 +132,18 @@ export class Puncher {
     }
   }
 
-  /** The server's dial may reach our listener instead of our socket: then we still play the client. */
-  #claim(ma: Multiaddr): Disposable[] {
-    const endpoint = endpointOf(ma)
-    return endpoint === undefined ? [] : [this.#deps.expectPunch(endpoint)]
+  /**
+   * The server's dial may reach our listener instead of our socket: then we still play the client. It comes from the port
+   * that others saw only when the peer's NAT gives every destination the same one.
+   */
+  #claims(peer: string, targets: Multiaddr[]): Disposable[] {
+    const mapping = this.#deps.claims(peer)?.mapping
+    const keepsPort = mapping === 'endpoint-independent' || mapping === 'none'
+    const endpoints = targets.map(endpointOf).filter((endpoint) => endpoint !== undefined)
+    if (keepsPort) return endpoints.map((endpoint) => this.#deps.expectPunch(endpoint))
+    return [...new Set(endpoints.map(({ host }) => host))].map((host) =>
+      this.#deps.expectPunch({ host }),
+    )
   }
 
   /**

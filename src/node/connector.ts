@@ -146,9 +146,11 @@ export class Connector {
    * ones, since the better path may still come. The peer may also reach us first.
    */
   async #race(peer: PeerKey, plan: RaceEntry[], signal: AbortSignal): Promise<void> {
-    // Whoever wants the peer joins the race that is on: a second one would only make a second connection.
-    const underWay = this.#races.get(peer)
-    if (underWay !== undefined) return await abortable(underWay, signal)
+    // Whoever wants the peer joins the race that is on: a second one would only make a second connection. When that was
+    // lost, by a shorter deadline or older news than ours, it is our turn.
+    for (let on = this.#races.get(peer); on !== undefined; on = this.#races.get(peer)) {
+      if (await won(on, signal)) return
+    }
     const racing = this.#raceAlone(peer, plan, signal).finally(() => this.#races.delete(peer))
     this.#races.set(peer, racing)
     await racing
@@ -221,12 +223,19 @@ export class Connector {
   }
 }
 
-async function abortable(work: Promise<void>, signal: AbortSignal): Promise<void> {
+/** Whether the race was won; rejects when the signal fires before it is over. */
+async function won(racing: Promise<void>, signal: AbortSignal): Promise<boolean> {
   const { promise, reject } = Promise.withResolvers<never>()
   const onAbort = (): void => reject(signal.reason as Error)
   signal.addEventListener('abort', onAbort, { once: true })
   if (signal.aborted) onAbort()
-  await Promise.race([work, promise]).finally(() => signal.removeEventListener('abort', onAbort))
+  const outcome = racing.then(
+    () => true,
+    () => false,
+  )
+  return await Promise.race([outcome, promise]).finally(() =>
+    signal.removeEventListener('abort', onAbort),
+  )
 }
 
 const isRelayed = ({ address }: RaceEntry): boolean => address.includes('/p2p-circuit')

@@ -129,7 +129,7 @@ export async function makeParts(
       autonatV2: autoNatV2(autoNat),
       dcutr: holePunching({
         self: () => parts.self,
-        claims: (peer) => parts.exchange.get(peer)?.reachability,
+        claims: (peer) => parts.exchange.get(peer),
         externalAddresses: () => parts.presence.external(),
         dial: (address, { signal, initiator }) =>
           dial(address, { signal, initiator, fallback: false }),

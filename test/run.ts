@@ -73,9 +73,9 @@ const TIERS: Tier[] = [
     missing: labRequirements,
     steps: [
       { title: 'laboratory judges itself', argv: node('test/lab/main.ts', '--self-test') },
-      { title: 'every cell', argv: node('test/lab/main.ts', '--tries', '3') },
+      { title: 'every cell', argv: node('test/lab/main.ts', '--matrix', '--tries', '3') },
       { title: '100 MB and a dead relay', argv: node('test/lab/main.ts', '--big') },
-      { title: 'a small swarm starts', argv: node('test/lab/main.ts', '--start') },
+      { title: 'a small swarm starts', argv: node('test/lab/main.ts', '--start', '--no-limits') },
       { title: 'the examples behind two NATs', argv: node('test/lab/main.ts', '--examples') },
       { title: 'the demo', argv: node('test/lab/demo.ts') },
     ],

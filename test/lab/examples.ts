@@ -4,10 +4,8 @@ import { fileURLToPath } from 'node:url'
 import type { Host, Program } from './host.ts'
 import { Lab } from './lab.ts'
 import { LabNode } from './node.ts'
-import type { Finding } from './scenarios.ts'
+import type { Note } from './scenarios.ts'
 import { hostsOf, joinThrough } from './world.ts'
-
-type Note = (finding: Finding) => void
 
 /** From the start of a program to any line it is waited for: a start, a relay, a punch. */
 const PATIENCE_MS = 30_000

@@ -4,7 +4,7 @@ import { cellName, playCell, type Cell, type Try } from './cell.ts'
 import { examples } from './examples.ts'
 import { matrixTable, summarise, table, type CellReport } from './report.ts'
 import { requirements } from './requirements.ts'
-import { bigTransfer, smallSwarm, type Finding } from './scenarios.ts'
+import { bigTransfer, smallSwarm, type Finding, type Note } from './scenarios.ts'
 import { selfTest } from './self-test.ts'
 import { deadPrefixes, sweep } from './sweep.ts'
 import type { LabCommand } from './options.ts'
@@ -73,7 +73,7 @@ async function playCells(command: LabCommand): Promise<boolean> {
 
 async function playScenario(
   name: string,
-  scenario: (rttMs: number, note: (finding: Finding) => void) => Promise<void>,
+  scenario: (rttMs: number, note: Note) => Promise<void>,
   { options, json }: LabCommand,
 ): Promise<boolean> {
   const findings: Finding[] = []
@@ -99,7 +99,10 @@ async function main(): Promise<boolean> {
   if (command.cells.length > 0) good = (await playCells(command)) && good
   if (command.big) good = (await playScenario('big', bigTransfer, command)) && good
   if (command.examples) good = (await playScenario('examples', examples, command)) && good
-  if (command.start) good = (await playScenario('start', smallSwarm, command)) && good
+  if (command.start) {
+    const swarm = (rttMs: number, note: Note) => smallSwarm(rttMs, note, command.limits)
+    good = (await playScenario('start', swarm, command)) && good
+  }
   return good
 }
 

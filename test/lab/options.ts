@@ -9,6 +9,8 @@ export interface LabCommand {
   clean: boolean
   big: boolean
   start: boolean
+  /** Whether times are judged, or only printed. */
+  limits: boolean
   examples: boolean
   json: boolean
   cells: Cell[]
@@ -70,6 +72,7 @@ function describe(): Command {
     .option('--self-test', 'prove that each NAT kind behaves as named')
     .option('--big', 'transfer 100 MB directly, and again while a relay is killed')
     .option('--start', 'start one bootstrap and two hidden nodes at once, and time them')
+    .option('--no-limits', 'with --start: print the times without judging them')
     .option('--examples', 'run the programs under examples/ behind two NATs')
     .option('--clean', 'remove what dead runs left behind')
     .option('--json', 'print results as JSON on stdout')
@@ -94,6 +97,7 @@ export function parseArgs(args: readonly string[]): LabCommand {
       selfTest?: true
       big?: true
       start?: true
+      limits: boolean
       examples?: true
       clean?: true
       json?: true
@@ -111,6 +115,7 @@ export function parseArgs(args: readonly string[]): LabCommand {
     clean: given.clean === true,
     big: given.big === true,
     start: given.start === true,
+    limits: given.limits,
     examples: given.examples === true,
     json: given.json === true,
     cells: given.matrix === true || nothing ? [...MATRIX] : given.cell,

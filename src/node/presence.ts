@@ -1,6 +1,6 @@
 import { multiaddr } from '@multiformats/multiaddr'
 import type { Multiaddr } from '@multiformats/multiaddr'
-import { parseAddress, tcpAddress } from '../../protocols/kernel/address.ts'
+import { endpointAddress, parseAddress } from '../../protocols/kernel/address.ts'
 import type { ReachabilityState } from '../../protocols/reachability/reachability.ts'
 import { shouldServe } from '../../protocols/relaying/serving.ts'
 import type { PeerExchangeDriver } from '../drivers/peer-exchange.ts'
@@ -57,7 +57,7 @@ export class Presence {
   /** Where a hole punch can aim at. */
   external(): Multiaddr[] {
     return this.#parts.reachability.state.externalAddresses.map((endpoint) =>
-      multiaddr(externalAddress(endpoint)),
+      multiaddr(endpointAddress(endpoint)),
     )
   }
 
@@ -149,7 +149,7 @@ export class Presence {
           kind: address.includes('/p2p-circuit') ? ('relayed' as const) : ('direct' as const),
         })),
         ...externalAddresses.map((endpoint) => ({
-          address: externalAddress(endpoint),
+          address: endpointAddress(endpoint),
           kind: 'external' as const,
         })),
       ],
@@ -168,11 +168,4 @@ export class Presence {
 
 function withPeer(address: string, peer: string): string {
   return address.includes('/p2p/') ? address : `${address}/p2p/${peer}`
-}
-
-/** `ip:port` or `[ip]:port` as a multiaddr. */
-function externalAddress(endpoint: string): string {
-  const split = endpoint.lastIndexOf(':')
-  const host = endpoint.slice(0, split).replace(/^\[|\]$/g, '')
-  return tcpAddress(host, Number(endpoint.slice(split + 1)))
 }

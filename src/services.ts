@@ -34,6 +34,7 @@ import type { PunchReport } from './drivers/puncher.ts'
 import { ReachabilityDriver } from './drivers/reachability.ts'
 import { relayService } from './drivers/relay-service.ts'
 import { endpointOf, isDirect } from './net/connection.ts'
+import { eagerTransport } from './net/eager/index.ts'
 import { tcpReuse } from './net/tcp-reuse/index.ts'
 import type { DialRole, TcpReuseTransport } from './net/tcp-reuse/index.ts'
 
@@ -43,6 +44,11 @@ export type { RelayService } from './drivers/relay-service.ts'
 export interface WarrenOptions {
   /** Hears of every attempt to reach a peer directly. */
   onPunch?(report: PunchReport): void
+  /**
+   * Punches towards private addresses too, for networks that have no others. Whoever is met over a relay can then make
+   * this node dial hosts of its own network, so leave it off on the internet.
+   */
+  privateTargets?: boolean
 }
 
 /** The parts for one call of `createLibp2p`; a second node needs its own. */
@@ -99,7 +105,10 @@ export function warren(options: WarrenOptions = {}): WarrenParts {
     reachability.state.externalAddresses.map((one) => multiaddr(endpointAddress(one)))
 
   return {
-    transports: [(components) => (transport = tcp(components)), circuitRelayTransport()],
+    transports: [
+      (components) => (transport = tcp(components)),
+      eagerTransport(circuitRelayTransport()),
+    ],
     services: {
       reachability: (components) => {
         if (transport === undefined)
@@ -114,6 +123,7 @@ export function warren(options: WarrenOptions = {}): WarrenParts {
       },
       dcutr: holePunching({
         self: () => seam.peerId.toString(),
+        privateTargets: options.privateTargets === true,
         claims: () => undefined,
         externalAddresses,
         dial: (address, role) => dial(address, { ...role, fallback: false }),

@@ -160,6 +160,14 @@ export interface PingResult {
   path: Path
 }
 
+export interface OpenOptions extends Cancellable {
+  /**
+   * The stream carries on over another path when its connection is lost or a better one appears, without losing or
+   * repeating a byte. A peer that cannot do that gets a plain stream.
+   */
+  resumable?: boolean
+}
+
 /** One stream of an application: web streams, so that nothing of libp2p shows. */
 export interface PeerStream extends AsyncDisposable {
   readonly protocol: string
@@ -176,7 +184,7 @@ export interface Link extends AsyncDisposable {
   readonly peer: PeerKey
   /** The best path at this moment. */
   readonly path: Path
-  open(protocol: string, options?: Cancellable): Promise<PeerStream>
+  open(protocol: string, options?: OpenOptions): Promise<PeerStream>
   /** Resolves when the link is on a direct path; rejects with ERR_NO_DIRECT_PATH at the deadline. */
   direct(options?: Cancellable & { timeoutMs?: number }): Promise<Path>
   close(): Promise<void>
@@ -192,6 +200,74 @@ export interface DoctorCheck {
   text: string
   /** What it means for reaching others. */
   meaning?: string
+  remedy?: string
+}
+
+/** What is known of one side's network. */
+export interface SideNetwork {
+  reachability: Verdict
+  mapping: NatBehaviour
+  filtering: NatBehaviour
+  /** `ip:port` where others see its listening port, best first. */
+  external: string[]
+  /** The same in a few words. */
+  text: string
+}
+
+/** What the networks of both sides let expect. */
+export interface PunchPrediction {
+  method: Exclude<PathMethod, 'inbound'> | 'relay'
+  chance: 'sure' | 'likely' | 'possible' | 'none'
+  /** Why, in one sentence. */
+  text: string
+  remedy?: string
+}
+
+/** One try to meet a peer directly. */
+export interface PunchAttempt {
+  /** ISO time. */
+  at: string
+  /** Who led: the caller asks, the callee answers. */
+  side: 'caller' | 'callee'
+  /** Its place in a series; every round differs from the one before. */
+  round: number
+  /** `burst`: a punch whose dials are spread over a wider window. */
+  method: 'lan' | 'punch' | 'burst' | 'birthday'
+  /** What brought both together: a message that a relay passed on, or the relayed connection. */
+  carrier: 'signal' | 'relayed'
+  /** In the words of go-libp2p's metrics. */
+  outcome: 'success' | 'failed' | 'cancelled' | 'no_suitable_address'
+  ms: number
+  reason?: string
+  /** Where the connection led that came about. */
+  address?: Address
+  /** `ip:port` of what was dialled. */
+  candidates: string[]
+  /** What was waited for, and when it was over, counted from the beginning. */
+  steps: { name: string; ms: number }[]
+}
+
+/** Why the path to a peer is what it is. */
+export interface Explanation {
+  peer: PeerKey
+  /** The answer in one sentence. */
+  text: string
+  /** Absent: not connected. */
+  path?: Path
+  prediction: PunchPrediction
+  own: SideNetwork
+  remote: SideNetwork
+  /** Where the peer may be reached, as its record says (`record`, `lan`, `relay`) or as it `told` when both tried to meet. */
+  candidates: {
+    address: Address
+    origin: 'record' | 'told' | 'lan' | 'relay'
+    state: 'in-use' | 'tried' | 'known'
+  }[]
+  /** The last ones, oldest first. */
+  attempts: PunchAttempt[]
+  /** What this node does next; `at` is an ISO time. */
+  next?: { at?: string; text: string }
+  /** What a person can do. */
   remedy?: string
 }
 
@@ -239,6 +315,8 @@ export interface WarrenNode extends AsyncDisposable {
   /** Links to a peer by id, or by a multiaddr that ends in `/p2p/…`, over the best path available. */
   connect(peer: PeerKey | Address, options?: ConnectOptions): Promise<Link>
   ping(peer: PeerKey | Address, options?: PingOptions): Promise<PingResult>
+  /** Why the path to a peer is what it is, and what to expect. Rejects with ERR_PEER_UNKNOWN for strangers. */
+  explain(peer: PeerKey | Address): Promise<Explanation>
   /** Answers streams of a protocol; the returned function stops answering. */
   handle(protocol: string, handler: StreamHandler): () => void
   events(options?: Cancellable): AsyncIterable<NodeEvent>

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { globSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
+import { harnessRequirements } from './interop/requirements.ts'
 import { requirements as labRequirements } from './lab/requirements.ts'
 import { requirements as containerRequirements } from './support/container-requirements.ts'
 
@@ -38,6 +39,14 @@ const tests = (title: string, pattern: string, concurrency: number): Step => ({
   ),
 })
 
+const lab = (...args: string[]): string[] => node('test/lab/main.ts', ...args)
+const cells = (...names: string[]): string[] => names.flatMap((name) => ['--cell', name])
+const scenarios = (...names: string[]): string[] => names.flatMap((name) => ['--scenario', name])
+const MOVES = ['survive', 'fallback', 'rehome', 'interface']
+const BAD_WIRE = '--loss 2 --skew 200 --jitter 10 --range-seed 7 --relays split --tries 2'.split(
+  ' ',
+)
+
 const TIERS: Tier[] = [
   {
     name: 'check',
@@ -58,6 +67,11 @@ const TIERS: Tier[] = [
     steps: [tests('unit', 'test/unit/**/*.test.ts', availableParallelism())],
   },
   {
+    name: 'sim',
+    proves: 'machines against each other on virtual networks',
+    steps: [tests('simulation', 'test/sim/**/*.test.ts', availableParallelism())],
+  },
+  {
     name: 'integration',
     proves: 'drivers against real libp2p on loopback',
     steps: [tests('integration', 'test/integration/**/*.test.ts', 1)],
@@ -72,12 +86,28 @@ const TIERS: Tier[] = [
     proves: 'direct or not through real NATs, the examples, the demo',
     missing: labRequirements,
     steps: [
-      { title: 'laboratory judges itself', argv: node('test/lab/main.ts', '--self-test') },
-      { title: 'every cell', argv: node('test/lab/main.ts', '--matrix', '--tries', '3') },
-      { title: '100 MB and a dead relay', argv: node('test/lab/main.ts', '--big') },
-      { title: 'a small swarm starts', argv: node('test/lab/main.ts', '--start', '--no-limits') },
-      { title: 'the examples behind two NATs', argv: node('test/lab/main.ts', '--examples') },
+      { title: 'laboratory judges itself', argv: lab('--self-test') },
+      // Whether each cell is direct, not how fast: two tries at a time keep two cores busy.
+      { title: 'every cell', argv: lab('--matrix', '--tries', '2', '--parallel', '2') },
+      {
+        title: 'cells over a bad wire, from other addresses, with no relay in common',
+        argv: lab(...cells('portxport', 'symxport', 'cgnxaddr'), ...BAD_WIRE),
+      },
+      { title: 'paths that change under a download', argv: lab(...scenarios(...MOVES)) },
+      { title: '100 MB and a dead relay', argv: lab('--scenario', 'big') },
+      { title: 'a small swarm starts', argv: lab('--scenario', 'start', '--no-limits') },
+      { title: 'the examples behind two NATs', argv: lab('--scenario', 'examples') },
       { title: 'the demo', argv: node('test/lab/demo.ts') },
+    ],
+  },
+  {
+    name: 'interop',
+    proves: "holes punched to go-libp2p, each as the other's relay, libp2p's own harnesses",
+    missing: harnessRequirements,
+    steps: [
+      { title: 'every cell with go-libp2p', argv: node('test/interop/main.ts') },
+      { title: 'relay limits', argv: node('test/interop/main.ts', '--limits') },
+      { title: "libp2p's own harnesses", argv: node('test/interop/harness.ts') },
     ],
   },
   {

@@ -73,6 +73,14 @@ export class ObservedAddresses {
     return count(open.length > 0 ? open : fitting)
   }
 
+  /** External ports that observers on the internet saw, the newest last. */
+  externalPorts(family: 'ip4' | 'ip6'): number[] {
+    return [...this.#byConnection.values()]
+      .filter((seen) => familyMatches(seen, family) && realmOf(seen) === 'public')
+      .sort((a, b) => a.at - b.at)
+      .map(({ port }) => port)
+  }
+
   /** Our own addresses that a peer of this realm saw us use. */
   sawUsAt(ip: string, realm: Realm): boolean {
     for (const seen of this.#byConnection.values()) {

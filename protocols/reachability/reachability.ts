@@ -69,6 +69,11 @@ export class ReachabilityMachine implements Machine<ReachabilityInput, Reachabil
     return this.#state
   }
 
+  /** External IPv4 ports that observers saw, the newest last: what a peer that searches for ours has to go by. */
+  externalPorts(): number[] {
+    return this.#observed.externalPorts('ip4')
+  }
+
   step(input: ReachabilityInput, now: Instant): readonly ReachabilityOutput[] {
     this.#take(input, now)
     this.#expire(now)

@@ -85,6 +85,17 @@ const specs: Spec[] = [
     load: async () => (await import('./commands/reach.ts')).ping,
   },
   {
+    name: 'explain',
+    args: [peerArgument()],
+    user: 'client',
+    summary: 'why the path to a peer is what it is, and what comes next',
+    examples: [
+      `warren explain ${EXAMPLE_PEER}`,
+      `warren explain ${EXAMPLE_PEER} --json | jq .prediction`,
+    ],
+    load: async () => (await import('./commands/show.ts')).explain,
+  },
+  {
     name: 'expose',
     args: [
       new Argument('<name>', 'name of the service'),

@@ -56,9 +56,10 @@ export function formatPath(path: Path): string {
 }
 
 /** The address without the peer at its end. */
-const bare = (address: string): string => address.replace(/\/p2p\/[^/]+$/, '')
+export const bare = (address: string): string => address.replace(/\/p2p\/[^/]+$/, '')
 
-const clock = (iso: string): string => iso.slice(11, 19)
+/** The time of day, in UTC. */
+export const clock = (iso: string): string => iso.slice(11, 19)
 
 /** Singular or plural, with the number. */
 const number = (n: number, one: string, many = `${one}s`): string => `${n} ${n === 1 ? one : many}`

@@ -5,6 +5,7 @@ import type {
   ConnectResult,
   DoctorCheck,
   ErrorBody,
+  Explanation,
   ForwardInfo,
   ForwardRequest,
   NodeEvent,
@@ -23,6 +24,7 @@ export type {
   ConnectResult,
   DoctorCheck,
   ErrorBody,
+  Explanation,
   ForwardInfo,
   ForwardRequest,
   NodeEvent,
@@ -126,6 +128,11 @@ export class WarrenClient {
       body,
       deadlineMs: (body.timeoutMs ?? CONNECT_MS) + SLACK_MS,
     })
+  }
+
+  /** Why the path to a peer is what it is; asks nobody else. */
+  explain(peer: string, options?: CallOptions): Promise<Explanation> {
+    return this.#json(`/v1/peers/${encodeURIComponent(peer)}/explain`, options)
   }
 
   services(options?: CallOptions): Promise<ServiceInfo[]> {

@@ -87,6 +87,16 @@ export const routes: readonly Route[] = [
   },
   {
     method: 'GET',
+    path: '/v1/peers/:id/explain',
+    summary: 'Why the path to a peer is what it is: prediction, candidates, attempts, next try',
+    param: peerOrAddress,
+    reply: schemas.Explanation,
+    status: 200,
+    refusals: [400, 404, 503],
+    run: ({ node, param }) => node.explain(param),
+  },
+  {
+    method: 'GET',
     path: '/v1/services',
     summary: 'Services that this node exposes',
     reply: z.array(schemas.ServiceInfo),

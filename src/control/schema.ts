@@ -139,6 +139,67 @@ const doctorCheck = z.object({
   remedy: z.string().exactOptional(),
 }) satisfies z.ZodType<node.DoctorCheck>
 
+const sideNetwork = z.object({
+  reachability: verdict,
+  mapping: natBehaviour,
+  filtering: natBehaviour,
+  external: z
+    .array(z.string())
+    .describe('HOST:PORT where others see its listening port, best first'),
+  text: z.string().describe('the same in a few words'),
+}) satisfies z.ZodType<node.SideNetwork>
+
+const prediction = z.object({
+  method: z.enum(['lan', 'dial', 'reverse', 'punch', 'birthday', 'relay']),
+  chance: z.enum(['sure', 'likely', 'possible', 'none']),
+  text: z.string().describe('why, in one sentence'),
+  remedy: z.string().exactOptional(),
+}) satisfies z.ZodType<node.PunchPrediction>
+
+const punchAttempt = z.object({
+  at: time,
+  side: z.enum(['caller', 'callee']).describe('who led: the caller asks, the callee answers'),
+  round: z.int().describe('place in a series; every round differs from the one before'),
+  method: z
+    .enum(['lan', 'punch', 'burst', 'birthday'])
+    .describe('burst: a punch whose dials are spread over a wider window'),
+  carrier: z
+    .enum(['signal', 'relayed'])
+    .describe('a message that a relay passed on, or the relayed connection'),
+  outcome: z.enum(['success', 'failed', 'cancelled', 'no_suitable_address']),
+  ms: z.number(),
+  reason: z.string().exactOptional(),
+  address: address.exactOptional(),
+  candidates: z.array(z.string()).describe('HOST:PORT of what was dialled'),
+  steps: z
+    .array(z.object({ name: z.string(), ms: z.number() }))
+    .describe('what was waited for, and when it was over, counted from the beginning'),
+}) satisfies z.ZodType<node.PunchAttempt>
+
+const explanation = z.object({
+  peer,
+  text: z.string().describe('the answer in one sentence'),
+  path: path.exactOptional().describe('absent: not connected'),
+  prediction,
+  own: sideNetwork,
+  remote: sideNetwork,
+  candidates: z.array(
+    z.object({
+      address,
+      origin: z
+        .enum(['record', 'told', 'lan', 'relay'])
+        .describe('from its record, or told when both tried to meet'),
+      state: z.enum(['in-use', 'tried', 'known']),
+    }),
+  ),
+  attempts: z.array(punchAttempt).describe('the last ones, oldest first'),
+  next: z
+    .object({ at: time.exactOptional(), text: z.string() })
+    .exactOptional()
+    .describe('what this node does next'),
+  remedy: z.string().exactOptional().describe('what a person can do'),
+}) satisfies z.ZodType<node.Explanation>
+
 const topology = z.object({
   nodes: z.array(
     z.object({
@@ -230,6 +291,7 @@ export const schemas = {
   ServiceInfo: serviceInfo,
   ForwardInfo: forwardInfo,
   DoctorCheck: doctorCheck,
+  Explanation: explanation,
   Topology: topology,
   ConnectRequest: connectRequest,
   ConnectResult: connectResult,

@@ -3,16 +3,24 @@ import { dcutr } from '@libp2p/dcutr'
 import type { DCUtRServiceComponents, DCUtRServiceInit } from '@libp2p/dcutr'
 import type { Connection, Logger, Stream } from '@libp2p/interface'
 import type { ConnectionManager, Registrar } from '@libp2p/interface-internal'
+import { multiaddr } from '@multiformats/multiaddr'
+import type { Multiaddr } from '@multiformats/multiaddr'
 import { Turns } from '../../protocols/hole-punching/turns.ts'
 import { endpointOf, isDirect } from '../net/connection.ts'
 import { MAX_TARGETS, Puncher } from './puncher.ts'
-import type { HolePunchingDeps } from './puncher.ts'
+import type { Conversation, HolePunchingDeps } from './puncher.ts'
 
 /**
  * One attempt of the stock service, from CONNECT to a connection. A relayed round trip of 600 ms takes
  * 1.5 s to agree and 2 s to shake hands; a lost SYN is sent again after one second and then three more.
  */
 const ATTEMPT_MS = 10_000
+
+/**
+ * Attempts of one peer that may overlap: it makes three, and one that it has given up lasts here until its deadline. Stock
+ * allows one, and resets the stream of the next.
+ */
+const MAX_ATTEMPTS = 3
 
 /** Conversations a peer may start with us in a minute; an honest one needs three per relayed connection. */
 const PER_PEER_PER_MINUTE = 12
@@ -21,6 +29,8 @@ const PER_PEER_PER_MINUTE = 12
 interface StockService {
   /** Asks, as B: up to three attempts. Never rejects once they are used up. */
   upgradeInbound(relayed: Connection): Promise<void>
+  /** Which of the addresses in a CONNECT may be dialled. */
+  getDialableMultiaddrs(offered: (Uint8Array | string | null | undefined)[]): Multiaddr[]
 }
 
 /**
@@ -35,9 +45,9 @@ export function holePunching(
 ): (components: DCUtRServiceComponents) => unknown {
   return (components) => {
     const log = components.logger.forComponent('warren:hole-punching')
-    const conversations = new Conversations(deps, components.registrar, log)
+    const conversations = new Conversations(deps, components, log)
     const puncher = new Puncher(deps, () => conversations.current(), log)
-    const service = dcutr({ timeout: ATTEMPT_MS, ...init })({
+    const service = dcutr({ timeout: ATTEMPT_MS, maxInboundStreams: MAX_ATTEMPTS, ...init })({
       addressManager: offering(components.addressManager, deps),
       connectionManager: {
         openConnection: puncher.openConnection,
@@ -47,7 +57,19 @@ export function holePunching(
       transportManager: components.transportManager,
       logger: components.logger,
     })
+    if (deps.privateTargets === true)
+      (service as StockService).getDialableMultiaddrs = (offered) => offered.flatMap(readTarget)
     return service
+  }
+}
+
+/** A direct TCP address, public or not; the stock service takes only public ones. */
+function readTarget(offered: Uint8Array | string | null | undefined): Multiaddr[] {
+  try {
+    const address = multiaddr(offered)
+    return endpointOf(address) === undefined ? [] : [address]
+  } catch {
+    return []
   }
 }
 
@@ -78,21 +100,28 @@ interface Question {
 class Conversations {
   readonly #deps: HolePunchingDeps
   readonly #stock: Registrar
+  readonly #peerStore: DCUtRServiceComponents['peerStore']
   readonly #log: Logger
-  readonly #peer = new AsyncLocalStorage<string>()
+  readonly #conversation = new AsyncLocalStorage<Conversation>()
   readonly #admit = rateLimit(PER_PEER_PER_MINUTE)
   readonly #questions = new Map<string, Question>()
+  readonly #answers = new Map<string, AbortController>()
   #turns: Turns | undefined
 
-  constructor(deps: HolePunchingDeps, stock: Registrar, log: Logger) {
+  constructor(
+    deps: HolePunchingDeps,
+    { registrar, peerStore }: Pick<DCUtRServiceComponents, 'registrar' | 'peerStore'>,
+    log: Logger,
+  ) {
     this.#deps = deps
-    this.#stock = stock
+    this.#stock = registrar
+    this.#peerStore = peerStore
     this.#log = log
   }
 
-  /** The peer of the conversation that the caller belongs to. */
-  current(): string | undefined {
-    return this.#peer.getStore()
+  /** The conversation that the caller belongs to. */
+  current(): Conversation | undefined {
+    return this.#conversation.getStore()
   }
 
   /** What the stock service gets for a registrar. */
@@ -122,17 +151,29 @@ class Conversations {
 
   async #ask(service: StockService, connection: Connection): Promise<void> {
     const peer = connection.remotePeer.toString()
+    if (await this.#knowsBetter(connection)) return
     if (this.#deps.direct(peer) !== undefined || !this.#allTurns().ask(peer)) return
     const question: Question = { dropped: false }
     this.#questions.set(peer, question)
     try {
-      await this.#peer.run(peer, () => service.upgradeInbound(viewOf(connection, question)))
+      const replaced = new AbortController().signal
+      await this.#conversation.run({ peer, replaced }, () =>
+        service.upgradeInbound(viewOf(connection, question)),
+      )
     } catch (err) {
       this.#log('asking %s ended - %e', peer, err)
     } finally {
       this.#questions.delete(peer)
       this.#allTurns().over(peer, 'asking')
     }
+  }
+
+  /** With a peer that speaks our own protocol, which does more, DCUtR would only be in its way. */
+  async #knowsBetter({ remotePeer }: Connection): Promise<boolean> {
+    const { insteadOf } = this.#deps
+    if (insteadOf === undefined) return false
+    const known = await this.#peerStore.get(remotePeer).catch(() => undefined)
+    return known?.protocols.includes(insteadOf) === true
   }
 
   async #answer(
@@ -142,19 +183,37 @@ class Conversations {
   ): Promise<void> {
     const peer = connection.remotePeer.toString()
     // Only a peer that we dialled through a relay may make us dial: see DCUtR, "The protocol".
-    const mayAsk = !isDirect(connection) && connection.direction === 'outbound' && this.#admit(peer)
+    const proper = !isDirect(connection) && connection.direction === 'outbound'
+    const mayAsk = proper && this.#admit(peer)
+    if (mayAsk) this.#endAnswer(peer)
     const turn = mayAsk ? this.#allTurns().asked(peer) : 'refuse'
     if (turn === 'refuse') {
       this.#log('refused a DCUtR conversation with %s', peer)
+      this.#deps.refused?.(mayAsk ? 'dcutr-turn' : proper ? 'dcutr-rate' : 'dcutr-path')
       stream.abort(new Error('no hole punching on this connection now'))
       return
     }
     if (turn === 'yield') this.#drop(peer)
+    const answering = new AbortController()
+    this.#answers.set(peer, answering)
     try {
-      await this.#peer.run(peer, () => answer(viewOf(connection)))
+      const conversation = { peer, replaced: answering.signal }
+      await this.#conversation.run(conversation, () => answer(viewOf(connection)))
     } finally {
-      this.#allTurns().over(peer, 'answering')
+      if (this.#answers.get(peer) === answering) this.#endAnswer(peer)
     }
+  }
+
+  /**
+   * Whoever asks again has given up its last attempt, perhaps at the first RST, and refusing it would be the end: go-libp2p
+   * tries no further then. So that attempt ends here too, but for a dial under way, which may just have met the other side.
+   */
+  #endAnswer(peer: string): void {
+    const answering = this.#answers.get(peer)
+    if (answering === undefined) return
+    this.#answers.delete(peer)
+    answering.abort()
+    this.#allTurns().over(peer, 'answering')
   }
 
   #drop(peer: string): void {

@@ -1,6 +1,8 @@
 import type { Connection, Libp2pEvents, TypedEventTarget } from '@libp2p/interface'
 import { Liveness } from '../../protocols/paths/liveness.ts'
 import type { LivenessInput, LivenessOutput, Nature } from '../../protocols/paths/liveness.ts'
+import type { Learnt } from '../../protocols/paths/keep-alive.ts'
+import { endpointOf, isDirect } from '../net/connection.ts'
 import { ping } from '../net/ping.ts'
 import { drive } from './drive.ts'
 import type { Driven } from './drive.ts'
@@ -11,6 +13,11 @@ export interface LivenessDeps {
   nature(): Nature
   measured(connection: Connection, rttMs: number): void
   ownFault(silent: number, links: number): void
+  /**
+   * Whether losing this direct connection would hurt nobody, so that it may be left idle to learn for how long it survives.
+   * Without it nothing is tried, and only what happens by itself is learnt from.
+   */
+  isSpare?(connection: Connection): boolean
 }
 
 /** The first round trip is measured as soon as a connection opens, so that a path has its `rttMs`. */
@@ -21,14 +28,34 @@ export class LivenessDriver {
   readonly #deps: LivenessDeps
   readonly #connections = new Map<string, Connection>()
   readonly #stopping = new AbortController()
+  readonly #machine: Liveness
   #driven: Driven<LivenessInput> | undefined
 
   constructor(deps: LivenessDeps) {
     this.#deps = deps
+    this.#machine = new Liveness(Math.random, (link) => this.#isSpare(link))
+  }
+
+  /** How long links may be idle in the network we are in, and what that rests on. */
+  learnt(): Learnt {
+    return this.#machine.learnt()
+  }
+
+  /** Tells the external address that the node is behind now: what was learnt belongs to one network. */
+  network(address: string): void {
+    this.#driven?.feed({ type: 'network', address })
+  }
+
+  /** Data has stopped flowing to or from the peer: whether its direct connections are alive is asked now. */
+  suspect(peer: string): void {
+    for (const [link, connection] of this.#connections) {
+      if (connection.remotePeer.toString() !== peer || !isDirect(connection)) continue
+      this.#driven?.feed({ type: 'suspect', link })
+    }
   }
 
   start(): void {
-    this.#driven = drive(new Liveness(Math.random), (output) => this.#perform(output))
+    this.#driven = drive(this.#machine, (output) => this.#perform(output))
     this.#deps.events.addEventListener('connection:open', this.#onOpen)
     this.#deps.events.addEventListener('connection:close', this.#onClose)
   }
@@ -42,13 +69,30 @@ export class LivenessDriver {
 
   readonly #onOpen = ({ detail: connection }: CustomEvent<Connection>): void => {
     this.#connections.set(connection.id, connection)
-    this.#driven?.feed({ type: 'link-up', link: connection.id, nature: this.#deps.nature() })
+    const from = isDirect(connection) ? endpointOf(connection.remoteAddr)?.host : undefined
+    this.#driven?.feed({
+      type: 'link-up',
+      link: connection.id,
+      nature: this.#deps.nature(),
+      peer: connection.remotePeer.toString(),
+      ...(from !== undefined && { from }),
+    })
     void this.#ping(connection, FIRST_PING_MS)
+    // Nobody comes through a relay to a peer that it reaches directly.
+    if (!isDirect(connection) && connection.direction === 'inbound') {
+      this.suspect(connection.remotePeer.toString())
+    }
   }
 
   readonly #onClose = ({ detail: connection }: CustomEvent<Connection>): void => {
     this.#connections.delete(connection.id)
     this.#driven?.feed({ type: 'link-down', link: connection.id })
+  }
+
+  #isSpare(link: string): boolean {
+    const connection = this.#connections.get(link)
+    if (connection === undefined || !isDirect(connection)) return false
+    return this.#deps.isSpare?.(connection) ?? false
   }
 
   #perform(output: LivenessOutput): void {

@@ -7,6 +7,10 @@ import { endpointOf } from '../net/connection.ts'
 export interface HolePunchingDeps {
   /** Our own peer id. */
   self(): string
+  /** The protocol that is used instead with peers that speak it. */
+  insteadOf?: string
+  /** Whether private addresses that a peer offers are dialled, as in a network that has no others. */
+  privateTargets?: boolean
   /** What the peer says of itself, where it has told. */
   claims(peer: string): PeerClaims | undefined
   /** Addresses at which others saw our listening port: what CONNECT offers. */
@@ -20,7 +24,12 @@ export interface HolePunchingDeps {
   direct(peer: string): Connection | undefined
   whenDirect(peer: string, signal: AbortSignal): Promise<Connection>
   report(event: PunchReport): void
+  /** A conversation that a peer began was refused. */
+  refused?(reason: DcutrRefusal): void
 }
+
+/** The peer asked over a connection that may not, too often, or while we are asking it ourselves. */
+export type DcutrRefusal = 'dcutr-path' | 'dcutr-rate' | 'dcutr-turn'
 
 /** What a peer's record says of its network. */
 export interface PeerClaims {
@@ -51,21 +60,48 @@ export const MAX_TARGETS = 4
  */
 const PLAIN_DIAL_MS = 3_000
 
-/** Pause between two dials of one address: refused ones answer within one round trip, so spread them. */
-const REDIAL_MS = { least: 20, spread: 80 }
+/**
+ * Pause between two dials of one address. A NAT that answers strangers with RST lets the peer's SYN in only between our SYN
+ * and the RST it meets, one round trip; go-libp2p sends one SYN an attempt. So at first our next SYN follows at once.
+ */
+const REDIAL_MS = { least: 3, spread: 9 }
+
+/** After so many dials the pause is another: routers that refuse at once would use them all up in a second. */
+const QUICK_REDIALS = 20
+const PATIENT_REDIAL_MS = { least: 20, spread: 80 }
 
 /** Dials of one address in one attempt: with the pause above, refusals are met for several seconds. */
 const MAX_REDIALS = 60
 
+/** What our dials in a conversation need to know of it. */
+export interface Conversation {
+  peer: string
+  /** Fires when the peer has begun another one. */
+  replaced: AbortSignal
+}
+
+/** One attempt at a peer's addresses. */
+interface Reaching {
+  signal: AbortSignal
+  replaced: AbortSignal
+  punching: boolean
+  initiator: boolean
+}
+
+function reasonOf(err: Error, by: { replaced: AbortSignal; deadline: AbortSignal }): string {
+  if (by.replaced.aborted) return 'the peer began another attempt'
+  return by.deadline.aborted ? 'no answer in time' : err.message
+}
+
 /** Dials on both sides' agreement until they have met, however that came about. */
 export class Puncher {
   readonly #deps: HolePunchingDeps
-  readonly #peerOfConversation: () => string | undefined
+  readonly #conversation: () => Conversation | undefined
   readonly #log: Logger
 
-  constructor(deps: HolePunchingDeps, peerOfConversation: () => string | undefined, log: Logger) {
+  constructor(deps: HolePunchingDeps, conversation: () => Conversation | undefined, log: Logger) {
     this.#deps = deps
-    this.#peerOfConversation = peerOfConversation
+    this.#conversation = conversation
     this.#log = log
   }
 
@@ -74,8 +110,9 @@ export class Puncher {
     target: Multiaddr | Multiaddr[],
     options: { signal: AbortSignal; priority?: number; initiator?: boolean },
   ): Promise<Connection> => {
-    const peer = this.#peerOfConversation()
-    if (peer === undefined) throw new Error('hole punching outside a conversation')
+    const conversation = this.#conversation()
+    if (conversation === undefined) throw new Error('hole punching outside a conversation')
+    const { peer, replaced } = conversation
     const already = this.#deps.direct(peer)
     if (already !== undefined) return already
 
@@ -92,13 +129,14 @@ export class Puncher {
       const signal = punching
         ? options.signal
         : AbortSignal.any([options.signal, AbortSignal.timeout(PLAIN_DIAL_MS)])
-      const connection = await this.#reach(peer, targets, { signal, punching, initiator })
+      const reaching = { signal, replaced, punching, initiator }
+      const connection = await this.#reach(peer, targets, reaching)
       const ms = Date.now() - began
       const address = connection.remoteAddr.toString()
       this.#deps.report({ type: 'punch:succeeded', peer, method, ms, address })
       return connection
     } catch (err) {
-      const reason = options.signal.aborted ? 'no answer in time' : (err as Error).message
+      const reason = reasonOf(err as Error, { replaced, deadline: options.signal })
       this.#log('punching to %s failed - %s', peer, reason)
       this.#deps.report({ type: 'punch:failed', peer, method, ms: Date.now() - began, reason })
       throw err
@@ -112,16 +150,12 @@ export class Puncher {
   }
 
   /** The first direct connection, whoever of both sides made it. */
-  async #reach(
-    peer: string,
-    targets: Multiaddr[],
-    options: { signal: AbortSignal; punching: boolean; initiator: boolean },
-  ): Promise<Connection> {
+  async #reach(peer: string, targets: Multiaddr[], options: Reaching): Promise<Connection> {
     const met = new AbortController()
     const roles = options.punching && options.initiator ? this.#claims(peer, targets) : []
     try {
       return await Promise.any([
-        this.#deps.whenDirect(peer, options.signal),
+        this.#deps.whenDirect(peer, AbortSignal.any([options.signal, options.replaced])),
         ...targets.map((ma) => this.#dialUntilMet(peer, ma, { ...options, met: met.signal })),
       ])
     } catch (err) {
@@ -154,10 +188,10 @@ export class Puncher {
   async #dialUntilMet(
     peer: string,
     address: Multiaddr,
-    options: { signal: AbortSignal; met: AbortSignal; punching: boolean; initiator: boolean },
+    options: Reaching & { met: AbortSignal },
   ): Promise<Connection> {
     const { signal, met, initiator } = options
-    const pause = AbortSignal.any([signal, met])
+    const pause = AbortSignal.any([signal, met, options.replaced])
     const full = address.toString().includes('/p2p/')
       ? address
       : address.encapsulate(`/p2p/${peer}`)
@@ -167,7 +201,8 @@ export class Puncher {
       } catch (err) {
         if (!options.punching || pause.aborted || dials >= MAX_REDIALS) throw err
       }
-      await sleep(REDIAL_MS.least + Math.random() * REDIAL_MS.spread, undefined, { signal: pause })
+      const { least, spread } = dials < QUICK_REDIALS ? REDIAL_MS : PATIENT_REDIAL_MS
+      await sleep(least + Math.random() * spread, undefined, { signal: pause })
     }
   }
 }

@@ -54,6 +54,11 @@ export class ReachabilityDriver {
     return this.#machine.state
   }
 
+  /** External IPv4 ports that observers saw, the newest last. */
+  externalPorts(): number[] {
+    return this.#machine.externalPorts()
+  }
+
   start(): void {
     let before = this.#machine.state
     this.#driven = drive(this.#machine, ({ state }) => {

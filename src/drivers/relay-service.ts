@@ -10,12 +10,14 @@ import type {
   StreamHandler,
   TypedEventTarget,
 } from '@libp2p/interface'
+import { peerIdFromString } from '@libp2p/peer-id'
 import { SERVING_LIMITS } from '../../protocols/relaying/limits.ts'
 import type { CircuitLimit } from '../../protocols/relaying/limits.ts'
 import { admitReservation } from '../../protocols/relaying/serving.ts'
 import type { Refusal } from '../../protocols/relaying/serving.ts'
 import * as wire from '../../protocols/relaying/wire.ts'
 import { parseAddress } from '../../protocols/kernel/address.ts'
+import { overlay } from '../net/overlay.ts'
 import { Circuits, rewriteFirst } from './relay-circuits.ts'
 import type { Circuit } from './relay-circuits.ts'
 import { expirySignal } from './relay-expiry.ts'
@@ -86,6 +88,10 @@ export class RelayService {
   reservations(): { peer: string; until: Date }[] {
     const held = this.#stock?.reservations.entries() ?? []
     return [...held].map(([peer, { expiry }]) => ({ peer: peer.toString(), until: expiry }))
+  }
+
+  hasReservation(peer: string): boolean {
+    return this.#stock?.reservations.has(peerIdFromString(peer)) ?? false
   }
 
   circuits(): Circuit[] {
@@ -195,7 +201,8 @@ export class RelayService {
   /** The target's connection, on which the stock server opens the other half of a circuit. */
   #stopSide(connection: Connection): Connection {
     const newStream: Connection['newStream'] = async (protocols, options) => {
-      const stream = await connection.newStream(protocols, options)
+      // Whoever holds a reservation here answers to STOP.
+      const stream = await connection.newStream(protocols, { ...options, eager: true })
       const request = this.#requests.getStore()
       if (request === undefined) return stream
       request.stop = stream
@@ -276,18 +283,6 @@ function repairExpiry(reservations: StockServer['reservations']): void {
     reservation.expiry = new Date(Date.now() + SERVING_LIMITS.reservationTtlMs)
     return set(peer, reservation)
   }
-}
-
-/** Behaves as `target`, except for what is replaced. Methods keep their own `this`. */
-function overlay<T extends object>(target: T, replaced: Partial<T>): T {
-  return new Proxy(target, {
-    get(_, name) {
-      const own = (replaced as Record<PropertyKey, unknown>)[name]
-      if (own !== undefined) return own
-      const value: unknown = Reflect.get(target, name, target)
-      return typeof value === 'function' ? value.bind(target) : value
-    },
-  })
 }
 
 /** libp2p's components are a proxy themselves and cannot be spread. */

@@ -12,7 +12,12 @@ const PAYLOAD_BYTES = 32
  * may be another one than the one in question.
  */
 export async function ping(connection: Connection, signal: AbortSignal): Promise<number> {
-  const stream = await connection.newStream(PING_PROTOCOL, { signal, runOnLimitedConnection: true })
+  const stream = await connection.newStream(PING_PROTOCOL, {
+    signal,
+    runOnLimitedConnection: true,
+    // A peer that knows no ping makes the read below fail with the error that negotiation would have failed with.
+    eager: true,
+  })
   try {
     const bytes = byteStream(stream)
     const payload = randomBytes(PAYLOAD_BYTES)

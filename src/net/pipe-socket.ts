@@ -52,7 +52,11 @@ export function pipeSocket(
   const fail = (cause: unknown): void => finish(toError(cause))
 
   socket.on('error', fail)
-  socket.on('close', () => finish(new Error('the socket was closed')))
+  socket.on('close', () => {
+    // After both its ends it closes by itself, while the stream may still be sending what it wrote.
+    if (socket.readableEnded && socket.writableFinished) return
+    finish(new Error('the socket was closed'))
+  })
   const stopReceiving = receive(stream, {
     data(chunk) {
       transferred.bytesIn += chunk.byteLength

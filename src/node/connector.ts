@@ -16,11 +16,8 @@ const ADDRESS_TIMEOUT_MS = 6_000
 /** How long `connect` waits by default for any path, and for a direct one. */
 const DEFAULT_TIMEOUT_MS = { any: 15_000, direct: 30_000 }
 
-/**
- * A relayed connection makes the other side punch once; when a direct path is demanded and has not come, another
- * relayed connection starts the next campaign. Longer than one campaign of three attempts usually takes.
- */
-const CAMPAIGN_MS = 12_000
+/** A direct path that is demanded and has not come is tried for again, and its addresses are read anew, after this long. */
+const AGAIN_MS = 3_000
 
 /** What a peer's record says about reaching it. */
 interface Known extends PeerNetwork {
@@ -51,6 +48,9 @@ export interface ConnectorDeps {
   /** Resolves with true when the peer's record changes, with false when the signal fires first. */
   changed(peer: PeerKey, signal: AbortSignal): Promise<boolean>
   dial(address: Multiaddr, options: { signal: AbortSignal }): Promise<Connection>
+  /** Begins to punch a hole towards the peer, unless that is under way. */
+  punch(peer: PeerKey): void
+  isPunching(peer: PeerKey): boolean
   /** Why the last attempts to reach the peer directly failed. */
   punchProblem(peer: PeerKey): string | undefined
 }
@@ -164,6 +164,9 @@ export class Connector {
       addressTimeoutMs: ADDRESS_TIMEOUT_MS,
     }
     const tried: Attempt[] = []
+    // Where a relay is part of the plan, the peer's own door is closed as far as anybody knows.
+    const [first] = plan
+    if (first !== undefined && plan.every(isRelayed)) this.#deps.punch(peer)
     const lane = async (entries: RaceEntry[]): Promise<void> => {
       const outcome = await race(entries, (to, one) => this.#dialOne(peer, to, one), options)
       if (outcome.ok) return
@@ -197,29 +200,34 @@ export class Connector {
   }
 
   async #untilDirect(peer: PeerKey, signal: AbortSignal, caller?: AbortSignal): Promise<void> {
-    for (;;) {
-      const campaign = AbortSignal.any([signal, AbortSignal.timeout(CAMPAIGN_MS)])
-      const made = await this.#deps.links.whenLinked(peer, { direct: true, signal: campaign }).then(
-        () => true,
-        () => false,
-      )
-      if (made) return
+    while (this.#deps.links.direct(peer) === undefined) {
+      this.#deps.punch(peer)
+      const round = AbortSignal.any([signal, AbortSignal.timeout(AGAIN_MS)])
+      await this.#deps.links.whenLinked(peer, { direct: true, signal: round }).catch(() => {})
       if (signal.aborted) {
         caller?.throwIfAborted()
-        const why = this.#deps.punchProblem(peer) ?? 'no attempt has come to an end'
-        throw new WarrenError('ERR_NO_DIRECT_PATH', `no direct path to ${peer} in time: ${why}`, {
-          remedy:
-            'the relayed path works; `warren doctor` on both sides tells what their networks allow',
-        })
+        throw this.#noDirectPath(peer)
       }
-      const known = await this.#deps.resolve(peer, signal).catch(() => undefined)
-      const plan = rank(known?.addresses ?? [], this.#deps.ownNetwork(), known)
-      const again = await race(plan, (address, one) => this.#dialOne(peer, address, one), {
-        signal,
-        addressTimeoutMs: ADDRESS_TIMEOUT_MS,
-      })
-      if (!again.ok) await new Promise((resolve) => setTimeout(resolve, 1_000))
+      if (!this.#deps.isPunching(peer)) await this.#dialAgain(peer, signal)
     }
+  }
+
+  /** Addresses that are said to be open: nothing else may be dialled while both sides might punch. */
+  async #dialAgain(peer: PeerKey, signal: AbortSignal): Promise<void> {
+    const known = await this.#deps.resolve(peer, signal).catch(() => undefined)
+    const plan = rank(known?.addresses ?? [], this.#deps.ownNetwork(), known)
+    await race(plan, (address, one) => this.#dialOne(peer, address, one), {
+      signal,
+      addressTimeoutMs: ADDRESS_TIMEOUT_MS,
+    })
+  }
+
+  #noDirectPath(peer: PeerKey): WarrenError {
+    const why = this.#deps.punchProblem(peer) ?? 'no attempt has come to an end'
+    return new WarrenError('ERR_NO_DIRECT_PATH', `no direct path to ${peer} in time: ${why}`, {
+      remedy:
+        'the relayed path works; `warren explain` tells why, and `warren doctor` what the networks on both sides allow',
+    })
   }
 }
 

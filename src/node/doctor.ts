@@ -1,12 +1,16 @@
+import { COMMON_NETWORKS, OPEN_ONE_SIDE, predict } from '../../protocols/hole-punching/predict.ts'
+import type { ExpectedMethod } from '../../protocols/hole-punching/predict.ts'
+import type { SideFacts } from '../../protocols/hole-punching/facts.ts'
 import type { DoctorCheck, NodeStatus, PeerStatus } from '../types.ts'
 
 /** What this network lets the node do, judged from what the running node has found out. */
-export function examine(status: NodeStatus, peers: PeerStatus[]): DoctorCheck[] {
+export function examine(status: NodeStatus, peers: PeerStatus[], own: SideFacts): DoctorCheck[] {
   return [
     portReuse(status),
     overlay(status, peers),
     reachability(status),
     mapping(status),
+    outlook(status, own),
     relays(status),
     clock(),
     ...status.conditions.map((condition): DoctorCheck => ({
@@ -108,10 +112,41 @@ function mapping({ nat }: NodeStatus): DoctorCheck {
     ...check,
     result: 'warning',
     text,
-    meaning:
-      'a symmetric NAT: direct only towards peers that are public or let any port in; otherwise relayed',
+    meaning: 'a symmetric NAT: nobody can know at which port this node will be seen',
     remedy: 'use another router setting ("full cone"), a forwarded port with --announce, or IPv6',
   }
+}
+
+/** How each method reads in a list of networks that it works with. */
+const BY: Record<ExpectedMethod, string> = {
+  dial: 'this node dials',
+  reverse: 'they dial back',
+  lan: 'in the local network',
+  punch: 'hole punch',
+  birthday: 'a search of seconds',
+  relay: 'relayed only',
+}
+
+/** What this network lets expect with peers in the networks that are common. */
+function outlook({ nat, transport }: NodeStatus, own: SideFacts): DoctorCheck {
+  const check = { code: 'nat.outlook', title: 'Direct connections' }
+  if (!transport.portReuse) {
+    const text = 'only with public peers and neighbours, as hole punching is off'
+    return { ...check, result: 'problem', text, remedy: 'run Node.js 24.21 or newer on Linux' }
+  }
+  if (nat.mapping === 'unknown' && own.reachability !== 'public') {
+    const text = 'how this node fares with others is not known yet'
+    return { ...check, result: 'unknown', text, remedy: 'link to at least two public members' }
+  }
+  const fortunes = COMMON_NETWORKS.map(({ name, facts }) => {
+    const { method, chance } = predict(own, facts)
+    return { name, method, chance }
+  })
+  const text = fortunes.map(({ name, method }) => `${name}: ${BY[method]}`).join('; ')
+  const hopeless = fortunes.filter(({ chance }) => chance === 'none').map(({ name }) => name)
+  if (hopeless.length === 0) return { ...check, result: 'ok', text }
+  const meaning = `with peers behind ${hopeless.join(' and ')} everything goes over a relay`
+  return { ...check, result: 'warning', text, meaning, remedy: OPEN_ONE_SIDE }
 }
 
 function relays({ relays: held, reachability: { verdict }, serving }: NodeStatus): DoctorCheck {

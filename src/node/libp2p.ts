@@ -1,4 +1,4 @@
-import { circuitRelayTransport } from '@libp2p/circuit-relay-v2'
+import { circuitRelayTransport, RELAY_V2_HOP_CODEC } from '@libp2p/circuit-relay-v2'
 import { identify, identifyPush } from '@libp2p/identify'
 import type {
   ComponentLogger,
@@ -21,6 +21,7 @@ import { preSharedKey } from '@libp2p/pnet'
 import { yamux } from '@libp2p/yamux'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
+import { eagerMuxer, eagerProtector, eagerTransport } from '../net/eager/index.ts'
 import { tcpReuse } from '../net/tcp-reuse/index.ts'
 import type { TcpReuseTransport } from '../net/tcp-reuse/index.ts'
 import { version } from '../version.ts'
@@ -72,6 +73,19 @@ const INBOUND_PER_HOST_PER_SECOND = 64
 /** Inbound connections that may be in their handshake at once; at 300 ms RTT a handshake takes about a second. */
 const PENDING_INBOUND = 128
 
+/**
+ * What stock services open only where it is understood, or where nothing else could be done: identify, which every
+ * libp2p peer speaks; HOP, asked of those that an address or identify calls a relay; DCUtR, started with those that
+ * identify says speak it.
+ */
+const ALWAYS_SPOKEN = ['/ipfs/id/1.0.0', '/ipfs/id/push/1.0.0', RELAY_V2_HOP_CODEC, '/libp2p/dcutr']
+
+/**
+ * Streams that may arrive with the end of the handshake, a moment before libp2p looks for any: as many as yamux lets a
+ * peer open. Stock cuts the connection at the eleventh, and a peer may have more than that to say at once.
+ */
+const EARLY_STREAMS = 1_000
+
 /** The one call to createLibp2p. Every option that differs from stock says why. */
 export async function makeLibp2p(options: Libp2pOptions): Promise<Libp2pNode> {
   let transport: TcpReuseTransport | undefined
@@ -84,12 +98,14 @@ export async function makeLibp2p(options: Libp2pOptions): Promise<Libp2pNode> {
     // Announced addresses are ours to decide: libp2p would list loopback and container bridges, and nothing
     // public until verified.
     addresses: { listen: options.listen, announceFilter: () => options.announced() },
-    transports: [(c) => (transport = tcp(c as never)), circuitRelayTransport()],
+    transports: [(c) => (transport = tcp(c as never)), eagerTransport(circuitRelayTransport())],
     connectionEncrypters: [noise()],
-    streamMuxers: [yamux()],
+    streamMuxers: [
+      eagerMuxer(yamux({ maxEarlyStreams: EARLY_STREAMS }), { always: ALWAYS_SPOKEN }),
+    ],
     ...(options.networkKey === undefined
       ? {}
-      : { connectionProtector: preSharedKey({ psk: options.networkKey }) }),
+      : { connectionProtector: eagerProtector(preSharedKey({ psk: options.networkKey })) }),
     connectionGater: options.gater,
     connectionManager: {
       maxConnections: MAX_CONNECTIONS,

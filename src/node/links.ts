@@ -10,7 +10,15 @@ export interface Held extends OpenConnection {
   connection: Connection
   method: PathMethod
   rttMs: number | undefined
+  /** The last few round trips, the newest last. */
+  rtts: number[]
 }
+
+/** Names how a connection came about. */
+export type MethodOf = PathMethod | ((connection: Connection) => PathMethod)
+
+/** Round trips of which the least counts: any of them may have waited for something. */
+const RTTS = 8
 
 interface LinkState {
   held: Map<string, Held>
@@ -27,7 +35,7 @@ export class Links {
   readonly #events: TypedEventTarget<Libp2pEvents>
   readonly #hub: EventHub
   readonly #links = new Map<PeerKey, LinkState>()
-  readonly #expected = new Map<PeerKey, PathMethod[]>()
+  readonly #expected = new Map<PeerKey, MethodOf[]>()
   readonly #waiting = new Set<() => void>()
   #tidying: NodeJS.Timeout | undefined
 
@@ -83,7 +91,7 @@ export class Links {
   }
 
   /** While held, connections to `peer` that open count as made by `method`. */
-  expect(peer: PeerKey, method: PathMethod): Disposable {
+  expect(peer: PeerKey, method: MethodOf): Disposable {
     const methods = this.#expected.get(peer) ?? []
     methods.push(method)
     this.#expected.set(peer, methods)
@@ -101,9 +109,17 @@ export class Links {
     const held = this.#links.get(peer)?.held.get(connection.id)
     if (held === undefined) return
     held.rttMs = rttMs
+    held.rtts = [...held.rtts, rttMs].slice(-RTTS)
     const link = this.#links.get(peer) as LinkState
     const chosen = best(link.held.values(), Date.now())
     if (chosen === held) link.path = pathOf(held)
+  }
+
+  /** The least of the last round trips on a connection. */
+  roundTrip(connection: Connection): number | undefined {
+    const peer = connection.remotePeer.toString()
+    const rtts = this.#links.get(peer)?.held.get(connection.id)?.rtts ?? []
+    return rtts.length === 0 ? undefined : Math.min(...rtts)
   }
 
   /** Resolves with the connection as soon as the peer is linked (or linked directly). */
@@ -147,6 +163,7 @@ export class Links {
       streams: 0,
       idleSince: Date.now(),
       rttMs: connection.rtt,
+      rtts: [],
     }
     const link = this.#links.get(peer)
     if (link === undefined) {
@@ -186,7 +203,9 @@ export class Links {
 
   #methodOf(peer: PeerKey, connection: Connection): PathMethod {
     const expected = this.#expected.get(peer)?.at(-1)
-    if (expected !== undefined) return expected
+    if (expected !== undefined && isDirect(connection)) {
+      return typeof expected === 'function' ? expected(connection) : expected
+    }
     if (connection.direction === 'outbound') return 'dial'
     // We reached for them through a relay, and they came to us: they dialled back.
     const asked = this.held(peer).some((h) => !h.direct && h.connection.direction === 'outbound')

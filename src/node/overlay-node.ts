@@ -1,6 +1,7 @@
 import type { Connection, PrivateKey, Stream } from '@libp2p/interface'
 import { WarrenError } from '../../protocols/kernel/errors.ts'
 import { ping } from '../net/ping.ts'
+import { speaks } from '../net/speaks.ts'
 import { toPeerStream } from '../net/web-stream.ts'
 import { Conditions } from '../observe/conditions.ts'
 import { EventHub } from '../observe/event-hub.ts'
@@ -8,6 +9,7 @@ import { NodeMetrics } from '../observe/metrics.ts'
 import { BookKeeper } from './book-keeper.ts'
 import { readTarget } from './connector.ts'
 import { examine } from './doctor.ts'
+import { explanationOf } from './explanation.ts'
 import { makeParts } from './parts.ts'
 import type { Parts, Settings } from './parts.ts'
 import { makeLink } from './peer-link.ts'
@@ -65,7 +67,7 @@ export class OverlayNode implements api.WarrenNode {
     this.#hub = hub
     this.#conditions = conditions
     this.#release = release
-    this.#metrics = new NodeMetrics(hub, () => this.status())
+    this.#metrics = new NodeMetrics(hub, () => this.status(), parts.meeting)
     this.#book =
       settings.dataDir === undefined
         ? undefined
@@ -73,7 +75,8 @@ export class OverlayNode implements api.WarrenNode {
   }
 
   async #start(): Promise<void> {
-    const { links, libp2p, reachability, relaying, exchange, membership, liveness } = this.#parts
+    const { links, libp2p, reachability, relaying, exchange, membership, liveness, meeting } =
+      this.#parts
     // Listeners of libp2p's events first, so that no connection opens unseen.
     links.start()
     liveness.start()
@@ -82,6 +85,9 @@ export class OverlayNode implements api.WarrenNode {
     await libp2p.start()
     reachability.start()
     relaying.start()
+    await meeting.signalling.start()
+    await meeting.punching.start()
+    meeting.punching.own(meeting.ownFacts())
     this.#watchTransport()
     this.#watchRelays()
     this.#phase = 'running'
@@ -144,6 +150,11 @@ export class OverlayNode implements api.WarrenNode {
     }
   }
 
+  async explain(target: api.PeerKey | api.Address): Promise<api.Explanation> {
+    this.#assertRunning()
+    return explanationOf(target, this.#parts)
+  }
+
   handle(protocol: string, handler: api.StreamHandler): () => void {
     this.#assertRunning()
     const { registrar } = this.#parts.libp2p.seam
@@ -155,10 +166,12 @@ export class OverlayNode implements api.WarrenNode {
       maxOutboundStreams: STREAMS_PER_CONNECTION,
       runOnLimitedConnection: true,
     }
+    this.#parts.resumption.answer(protocol, answer)
     registrar.handle(protocol, answer, options).catch((err: Error) => {
       this.#settings.logger.error({ err, protocol }, 'the protocol cannot be answered')
     })
     return () => {
+      this.#parts.resumption.unanswer(protocol)
       registrar.unhandle(protocol).catch(() => {})
     }
   }
@@ -204,7 +217,7 @@ export class OverlayNode implements api.WarrenNode {
     options: api.Cancellable & { progress?: (text: string) => void } = {},
   ): Promise<api.DoctorCheck[]> {
     options.progress?.('reading what this node has found out')
-    return examine(this.status(), this.peers())
+    return examine(this.status(), this.peers(), this.#parts.meeting.ownFacts())
   }
 
   async metrics(): Promise<string> {
@@ -237,14 +250,18 @@ export class OverlayNode implements api.WarrenNode {
   async #stop(reason: string): Promise<void> {
     const { tunnels, membership, exchange, relaying, reachability, liveness, links, libp2p } =
       this.#parts
+    const { meeting } = this.#parts
     this.#phase = 'stopping'
     this.#hub.publish({ type: 'node:stopping', reason })
     membership.stop()
     this.#parts.presence.stop()
     await tunnels.stop({ drainMs: DRAIN_MS })
+    await this.#parts.resumption.stop()
     await this.#book?.stop()
     await exchange.stop()
     liveness.stop()
+    await bounded(meeting.punching.stop(), CLOSE_MS)
+    await bounded(meeting.signalling.stop(), CLOSE_MS)
     relaying.stop()
     reachability.stop()
     this.#parts.stopDialling.abort(new WarrenError('ERR_NODE_STOPPED', 'the node is stopping'))
@@ -257,8 +274,16 @@ export class OverlayNode implements api.WarrenNode {
   }
 
   #link(peer: api.PeerKey): api.Link {
-    const { links, connector } = this.#parts
-    return makeLink({ links, connect: (key, options) => connector.connect(key, options) }, peer)
+    const { links, connector, libp2p } = this.#parts
+    return makeLink(
+      {
+        links,
+        connect: (key, options) => connector.connect(key, options),
+        speaks: (id, protocol) => speaks(libp2p.seam.peerStore, id, protocol),
+        resumption: this.#parts.resumption,
+      },
+      peer,
+    )
   }
 
   #assertRunning(): void {

@@ -2,14 +2,14 @@ import { networkInterfaces } from 'node:os'
 import type { Connection, PrivateKey } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import { multiaddr } from '@multiformats/multiaddr'
-import { WarrenError } from '../../protocols/kernel/errors.ts'
 import { scopeOf, tcpAddress } from '../../protocols/kernel/address.ts'
+import { best } from '../../protocols/paths/choose.ts'
 import type { OwnNetwork } from '../../protocols/paths/rank.ts'
 import type { Scope } from '../../protocols/peer-exchange/hygiene.ts'
 import { autoNatV1, autoNatV2 } from '../drivers/autonat.ts'
 import type { AutoNatDeps } from '../drivers/autonat.ts'
 import { holePunching } from '../drivers/hole-punching.ts'
-import type { PunchReport } from '../drivers/puncher.ts'
+import { PUNCH_PROTOCOL } from '../drivers/punching.ts'
 import { LivenessDriver } from '../drivers/liveness.ts'
 import { createMembership } from '../drivers/membership.ts'
 import type { MembershipDriver, MembershipReport } from '../drivers/membership.ts'
@@ -19,6 +19,8 @@ import { ReachabilityDriver } from '../drivers/reachability.ts'
 import { RelayService } from '../drivers/relay-service.ts'
 import type { RelayServiceComponents } from '../drivers/relay-service.ts'
 import { RelayingDriver } from '../drivers/relaying.ts'
+import { createResumption } from '../drivers/resumption.ts'
+import type { Resumption } from '../drivers/resumption.ts'
 import { createTunnels } from '../drivers/tunnel.ts'
 import type { Tunnels } from '../drivers/tunnel.ts'
 import { endpointOf } from '../net/connection.ts'
@@ -30,6 +32,8 @@ import { makeLibp2p } from './libp2p.ts'
 import type { Libp2pNode } from './libp2p.ts'
 import { Links } from './links.ts'
 import { openStream } from './peer-link.ts'
+import { makeMeeting } from './meeting.ts'
+import type { Meeting } from './meeting.ts'
 import { Presence } from './presence.ts'
 import { Snapshot } from './snapshot.ts'
 import type { Logger, NodeOptions, PeerKey } from '../types.ts'
@@ -56,17 +60,14 @@ export interface Parts {
   exchange: PeerExchangeDriver
   membership: MembershipDriver
   liveness: LivenessDriver
+  resumption: Resumption
   tunnels: Tunnels
+  meeting: Meeting
   presence: Presence
   snapshot: Snapshot
   /** Ends every dial that is under way; a connection made after the end would never be closed. */
   stopDialling: AbortController
-  /** Why the last attempt to reach a peer directly failed. */
-  punchProblems: Map<PeerKey, string>
 }
-
-/** Peers whose last punch problem is remembered; a node punches to far fewer at a time. */
-const MAX_PROBLEMS = 1_024
 
 /**
  * Puts a node together, part by part; nothing runs yet. The parts know each other through the small functions they
@@ -81,7 +82,6 @@ export async function makeParts(
   // Services are made inside createLibp2p, before the parts they call back to: by the time they do, it is filled.
   const parts = {} as Parts
   const { logger } = settings
-  parts.punchProblems = new Map()
 
   parts.stopDialling = new AbortController()
   const dial = async (
@@ -129,6 +129,7 @@ export async function makeParts(
       autonatV2: autoNatV2(autoNat),
       dcutr: holePunching({
         self: () => parts.self,
+        insteadOf: PUNCH_PROTOCOL,
         claims: (peer) => parts.exchange.get(peer),
         externalAddresses: () => parts.presence.external(),
         dial: (address, { signal, initiator }) =>
@@ -137,7 +138,8 @@ export async function makeParts(
         expectMethod: (peer, method) => parts.links.expect(peer, method),
         direct: (peer) => parts.links.direct(peer),
         whenDirect: (peer, signal) => parts.links.whenLinked(peer, { direct: true, signal }),
-        report: (event) => reportPunch(parts, hub, event),
+        report: (report) => parts.meeting.dcutr(report),
+        refused: (reason) => parts.meeting.dcutrRefused(reason),
       }),
     },
   })
@@ -152,8 +154,16 @@ export async function makeParts(
     changed: (state, before) => {
       parts.membership.setPublic(state.verdict === 'public')
       parts.presence.reachabilityChanged(state, before)
+      parts.meeting.punching.own(parts.meeting.ownFacts())
+      const [external] = parts.meeting.ownFacts().external
+      if (external !== undefined) parts.liveness.network(external.ip)
     },
-    interfacesChanged: () => parts.exchange.setScope(scope()),
+    interfacesChanged: () => {
+      parts.exchange.setScope(scope())
+      parts.meeting.punching.own(parts.meeting.ownFacts())
+      parts.meeting.punching.moved()
+      dropStranded(parts.libp2p)
+    },
     reachedInbound: () => parts.presence.reachedInbound(),
   })
 
@@ -180,8 +190,11 @@ export async function makeParts(
     resolve: (peer, signal) => parts.exchange.resolve(peer, { signal }),
     changed: (peer, signal) => recordChanged(parts.exchange, peer, signal),
     dial,
-    punchProblem: (peer) => parts.punchProblems.get(peer),
+    punch: (peer) => parts.meeting.punching.call(peer),
+    isPunching: (peer) => parts.meeting.punching.isActive(peer),
+    punchProblem: (peer) => parts.meeting.problem(peer),
   })
+  parts.meeting = makeMeeting(parts, settings, privateKey, hub, dial)
 
   parts.relaying = new RelayingDriver({
     peerId,
@@ -192,7 +205,11 @@ export async function makeParts(
     dial: async (peer, signal) => {
       await parts.connector.connect(peer, { signal, path: 'direct' })
     },
-    publish: (event) => hub.publish(event),
+    publish: (event) => {
+      // A relay that reaches us also passes on what others signal to us.
+      parts.meeting.signalling.keep(event.peer, event.type === 'relay:held')
+      hub.publish(event)
+    },
     changed: () => parts.presence.update(),
   })
 
@@ -210,19 +227,43 @@ export async function makeParts(
     events: seam.events,
     nature: () => (parts.reachability.state.verdict === 'public' ? 'public' : 'hidden'),
     measured: (connection, rttMs) => parts.links.measured(connection, rttMs),
+    // Learning may cost a link: never one to a relay, by which others reach us, nor the last one.
+    isSpare: ({ remotePeer }) =>
+      parts.links.counts().direct > 1 &&
+      !parts.relaying.held().some(({ peer }) => peer === remotePeer.toString()),
     ownFault: (silentLinks, all) =>
       logger.warn({ silentLinks, all }, 'most links fell silent at once'),
   })
 
-  parts.tunnels = createTunnels({
+  parts.resumption = createResumption({
     handle: (protocol, handler, options) => seam.registrar.handle(protocol, handler, options),
     unhandle: (protocol) => seam.registrar.unhandle(protocol),
-    open: async (peer, protocol, options) => {
-      if (parts.links.best(peer) === undefined) await parts.connector.connect(peer, options)
-      const held = parts.links.best(peer)
-      if (held === undefined) throw new WarrenError('ERR_PEER_UNREACHABLE', `${peer} is gone`)
-      return await openStream(held.connection, protocol, options)
+    best: (peer, avoid) => {
+      const others = parts.links.held(peer).filter(({ id }) => id !== avoid)
+      return best(others, Date.now())?.connection
     },
+    connect: (peer, options) => parts.connector.connect(peer, options),
+    suspect: (peer) => parts.liveness.suspect(peer),
+    openStream,
+    onConnection: (listener) => {
+      const onOpen = ({ detail }: CustomEvent<Connection>): void =>
+        listener(detail.remotePeer.toString())
+      seam.events.addEventListener('connection:open', onOpen)
+      return () => seam.events.removeEventListener('connection:open', onOpen)
+    },
+    logger,
+  })
+
+  parts.tunnels = createTunnels({
+    handle: (protocol, handler, options) => {
+      parts.resumption.answer(protocol, handler)
+      return seam.registrar.handle(protocol, handler, options)
+    },
+    unhandle: (protocol) => {
+      parts.resumption.unanswer(protocol)
+      return seam.registrar.unhandle(protocol)
+    },
+    open: (peer, protocol, options) => parts.resumption.open(peer, protocol, options),
     publish: (event) => hub.publish(event),
     logger,
   })
@@ -247,6 +288,18 @@ export async function makeParts(
     services: () => parts.tunnels.services().map(({ name }) => name),
   })
   return parts
+}
+
+/** Connections from an address that this host has no more: no packet of theirs arrives, and the kernel says nothing for minutes. */
+function dropStranded({ seam, transport }: Libp2pNode): void {
+  const own = new Set(
+    Object.values(networkInterfaces()).flatMap((all) => all?.map(({ address }) => address) ?? []),
+  )
+  for (const connection of seam.connectionManager.getConnections()) {
+    const from = transport.facts(connection)?.localHost
+    if (from === undefined || own.has(from)) continue
+    connection.abort(new Error(`this host is not at ${from} any more`))
+  }
 }
 
 async function recordChanged(
@@ -310,15 +363,4 @@ function reportMembership(conditions: Conditions, report: MembershipReport): voi
     text: `no answer from ${report.peers.length === 1 ? 'the bootstrap' : 'the bootstraps'} ${report.peers.join(', ')}; still trying`,
     remedy: 'check that the address is right, that the node there runs, and that its port is open',
   })
-}
-
-function reportPunch(parts: Parts, hub: EventHub, event: PunchReport): void {
-  const { punchProblems } = parts
-  if (event.type === 'punch:failed') {
-    punchProblems.delete(event.peer)
-    punchProblems.set(event.peer, event.reason)
-    const oldest = punchProblems.keys().next().value
-    if (punchProblems.size > MAX_PROBLEMS && oldest !== undefined) punchProblems.delete(oldest)
-  } else if (event.type === 'punch:succeeded') punchProblems.delete(event.peer)
-  hub.publish(event)
 }

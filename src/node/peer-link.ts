@@ -1,5 +1,6 @@
-import type { Connection, Stream } from '@libp2p/interface'
+import type { Connection, PeerId, Stream } from '@libp2p/interface'
 import { WarrenError } from '../../protocols/kernel/errors.ts'
+import type { Resumption } from '../drivers/resumption.ts'
 import { toPeerStream } from '../net/web-stream.ts'
 import type { Links } from './links.ts'
 import type { Cancellable, Link, Path, PeerKey, PeerStream } from '../types.ts'
@@ -14,18 +15,30 @@ export interface LinkMaker {
     peer: PeerKey,
     options: Cancellable & { path?: 'direct'; timeoutMs?: number },
   ): Promise<PeerKey>
+  /** Whether the peer is known to speak the protocol. */
+  speaks(peer: PeerId, protocol: string): Promise<boolean>
+  resumption: Pick<Resumption, 'open' | 'leave'>
+}
+
+export interface OpenOptions extends Cancellable {
+  /** The peer is known to speak the protocol, so the stream need not wait for its consent. */
+  eager?: boolean
 }
 
 /** Opens a stream on the best connection to a linked peer. */
 export async function openStream(
   connection: Connection,
   protocol: string,
-  options: Cancellable = {},
+  options: OpenOptions = {},
 ): Promise<Stream> {
   const deadline = AbortSignal.timeout(OPEN_MS)
   const signal = options.signal ? AbortSignal.any([options.signal, deadline]) : deadline
   try {
-    return await connection.newStream(protocol, { signal, runOnLimitedConnection: true })
+    return await connection.newStream(protocol, {
+      signal,
+      runOnLimitedConnection: true,
+      eager: options.eager ?? false,
+    })
   } catch (cause) {
     options.signal?.throwIfAborted()
     const peer = connection.remotePeer.toString()
@@ -73,13 +86,19 @@ export function makeLink(maker: LinkMaker, peer: PeerKey): Link {
       return path
     },
     async open(protocol, options = {}): Promise<PeerStream> {
-      return toPeerStream(await openStream(await best(options), protocol, options), protocol)
+      if (options.resumable === true) {
+        return toPeerStream(await maker.resumption.open(peer, protocol, options), protocol)
+      }
+      const connection = await best(options)
+      const eager = await maker.speaks(connection.remotePeer, protocol)
+      return toPeerStream(await openStream(connection, protocol, { ...options, eager }), protocol)
     },
     async direct(options = {}): Promise<Path> {
       await maker.connect(peer, { ...options, path: 'direct' })
       return maker.links.path(peer) as Path
     },
     async close(): Promise<void> {
+      maker.resumption.leave(peer)
       await Promise.allSettled(maker.links.held(peer).map(({ connection }) => connection.close()))
     },
     async [Symbol.asyncDispose](): Promise<void> {

@@ -1,6 +1,8 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
 import type { NodeEvent, NodeStatus } from '../types.ts'
 import type { EventHub } from './event-hub.ts'
+import { countPunches } from './punch-metrics.ts'
+import type { PunchSource } from './punch-metrics.ts'
 
 /** Time to a direct path: from one LAN round trip to the last try on a slow and lossy path. */
 const SECONDS = [0.05, 0.1, 0.2, 0.4, 0.6, 1, 2, 3, 5, 10, 20]
@@ -11,12 +13,12 @@ const SECONDS = [0.05, 0.1, 0.2, 0.4, 0.6, 1, 2, 3, 5, 10, 20]
  */
 export class NodeMetrics {
   readonly #registry = new Registry()
-  readonly #stop: () => void
+  readonly #stop: (() => void)[]
 
-  constructor(hub: EventHub, status: () => NodeStatus) {
+  constructor(hub: EventHub, status: () => NodeStatus, punching: PunchSource) {
     collectDefaultMetrics({ register: this.#registry })
     this.#gauges(status)
-    this.#stop = hub.listen(this.#counters())
+    this.#stop = [hub.listen(this.#counters()), countPunches(this.#registry, punching)]
   }
 
   async text(): Promise<string> {
@@ -24,7 +26,7 @@ export class NodeMetrics {
   }
 
   stop(): void {
-    this.#stop()
+    for (const stop of this.#stop) stop()
     this.#registry.clear()
   }
 
@@ -61,12 +63,6 @@ export class NodeMetrics {
 
   #counters(): (event: NodeEvent) => void {
     const registers = [this.#registry]
-    const punches = new Counter({
-      name: 'warren_punch_outcomes_total',
-      help: 'Attempts to reach a relayed peer directly',
-      labelNames: ['method', 'outcome'] as const,
-      registers,
-    })
     const toDirect = new Histogram({
       name: 'warren_time_to_direct_seconds',
       help: 'From the first connection to a direct path',
@@ -91,11 +87,7 @@ export class NodeMetrics {
       registers,
     })
     return (event) => {
-      if (event.type === 'punch:succeeded')
-        punches.inc({ method: event.method, outcome: 'success' })
-      else if (event.type === 'punch:failed')
-        punches.inc({ method: event.method, outcome: 'failed' })
-      else if (event.type === 'peer:linked') linked.inc({ kind: event.path.kind })
+      if (event.type === 'peer:linked') linked.inc({ kind: event.path.kind })
       else if (event.type === 'peer:gone') gone.inc()
       else if (event.type === 'relay:lost') relaysLost.inc()
       else if (event.type === 'service:refused') refused.inc()

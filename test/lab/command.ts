@@ -12,6 +12,11 @@ const COMMAND_DEADLINE_MS = 60_000
 /** Output kept of one command: 8 MB hold every listing here, and a mistake does not fill the memory. */
 const OUTPUT_LIMIT = 8 << 20
 
+/** The environment of programs: without WARREN_ variables, which are whoever's runs the laboratory and not the nodes'. */
+export const ENVIRONMENT: NodeJS.ProcessEnv = Object.fromEntries(
+  Object.entries(process.env).filter(([name]) => !name.startsWith('WARREN_')),
+)
+
 /** Runs a program to its end and returns what it said; never throws for its exit code. */
 export async function attempt(
   argv: readonly string[],
@@ -20,7 +25,7 @@ export async function attempt(
   const [program = '', ...rest] = argv
   const child = spawn(program, rest, {
     stdio: ['pipe', 'pipe', 'pipe'],
-    env: options.env ?? process.env,
+    env: options.env ?? ENVIRONMENT,
     timeout: options.deadlineMs ?? COMMAND_DEADLINE_MS,
     killSignal: 'SIGKILL',
   })

@@ -1,7 +1,7 @@
 /** A machine of the laboratory: a network namespace in which programs run. */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { createInterface, type Interface } from 'node:readline'
-import { attempt, run, type Output } from './command.ts'
+import { attempt, ENVIRONMENT, run, type Output } from './command.ts'
 
 /** Bytes that passed a machine's device. */
 export interface Counters {
@@ -79,7 +79,7 @@ export class Machine implements Place {
   /** Starts a program, in a session of its own so that the laboratory decides about its end. */
   spawn(argv: readonly string[], options: { env?: NodeJS.ProcessEnv } = {}): Program {
     const [program = '', ...rest] = this.argv(argv)
-    const env = { ...process.env, ...options.env }
+    const env = { ...ENVIRONMENT, ...options.env }
     return new Program(
       spawn(program, rest, { stdio: ['pipe', 'pipe', 'pipe'], detached: true, env }),
     )
@@ -105,26 +105,31 @@ export interface Place {
   spawn(argv: readonly string[], options?: { env?: NodeJS.ProcessEnv }): Program
 }
 
-/** A machine that runs nodes. */
-export class Host extends Machine {
+/** Where a host is. */
+export interface HostPlace {
   /** Its own address. */
-  readonly address: string
+  address: string
   /** The router in front of it, if any. */
-  readonly router: Router | null
+  router: Router | null
   /** Its IPv6 address, if it has one. */
-  readonly ipv6Address: string | null
+  ipv6Address: string | null
+  /** The port on which its node listens. */
+  listenPort: number
+}
 
-  constructor(
-    name: string,
-    netns: string,
-    address: string,
-    router: Router | null,
-    ipv6Address: string | null = null,
-  ) {
+/** A machine that runs nodes. */
+export class Host extends Machine implements HostPlace {
+  readonly address: string
+  readonly router: Router | null
+  readonly ipv6Address: string | null
+  readonly listenPort: number
+
+  constructor(name: string, netns: string, place: HostPlace) {
     super(name, netns)
-    this.address = address
-    this.router = router
-    this.ipv6Address = ipv6Address
+    this.address = place.address
+    this.router = place.router
+    this.ipv6Address = place.ipv6Address
+    this.listenPort = place.listenPort
   }
 
   /** The address under which the internet sees it. */

@@ -5,11 +5,11 @@ import { mkdir } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import {
   lanAddress,
-  lanOf,
   MAX_PUBLIC,
-  publicIPv4,
-  publicIPv6Prefix,
+  rangesOf,
   type Lan,
+  type LanUse,
+  type Ranges,
 } from './addresses.ts'
 import { run } from './command.ts'
 import { Host, Router } from './host.ts'
@@ -28,6 +28,8 @@ import { Wire, type WireOptions } from './wire.ts'
 export interface LabOptions extends Partial<WireOptions> {
   /** Whether machines on the internet have IPv6 addresses too. */
   ipv6?: boolean
+  /** Which addresses and ports are handed out; 0 for the usual ones. */
+  rangeSeed?: number
 }
 
 export interface NatHostOptions {
@@ -64,6 +66,9 @@ const SETTINGS = [
   'net/ipv4/tcp_wmem=4096 131072 33554432',
 ]
 
+/** As many as `MAX_PORTS` in switch.c. */
+const SWITCH_PORTS = 256
+
 /** Frames that a device may hold for the switch: one burst of a full TCP window. */
 const DEVICE_QUEUE = 10_000
 
@@ -96,22 +101,32 @@ export class Lab implements AsyncDisposable {
   readonly #wire: Wire
   readonly #watchdog: ChildProcess
   readonly #ipv6: boolean
+  readonly #ranges: Ranges
   readonly #inside = new Map<Router, Inside>()
   readonly #names = new Set<string>()
-  #onInternet = 0
+  #plugged = 0
+  #addresses = 0
   #lans = 0
+  #hosts = 0
   #closing: Promise<void> | undefined
 
-  private constructor(prefix: string, wire: Wire, watchdog: ChildProcess, ipv6: boolean) {
+  private constructor(
+    prefix: string,
+    wire: Wire,
+    watchdog: ChildProcess,
+    ipv6: boolean,
+    ranges: Ranges,
+  ) {
     this.prefix = prefix
     this.folder = temporaryFolder(prefix)
     this.#wire = wire
     this.#watchdog = watchdog
     this.#ipv6 = ipv6
+    this.#ranges = ranges
   }
 
   static async create(options: LabOptions = {}): Promise<Lab> {
-    const { rttMs = 50, jitterMs = 0, lossPercent = 0, ipv6 = false } = options
+    const { rttMs = 50, jitterMs = 0, lossPercent = 0, ipv6 = false, rangeSeed = 0 } = options
     guardProcess()
     const prefix = newPrefix()
     const watchdog = spawn(
@@ -124,7 +139,7 @@ export class Lab implements AsyncDisposable {
     )
     await once(watchdog, 'spawn')
     const wire = await Wire.start({ rttMs, jitterMs, lossPercent })
-    const lab = new Lab(prefix, wire, watchdog, ipv6)
+    const lab = new Lab(prefix, wire, watchdog, ipv6, rangesOf(rangeSeed))
     open.add(lab)
     await mkdir(lab.folder, { recursive: true, mode: 0o700 })
     return lab
@@ -154,7 +169,8 @@ export class Lab implements AsyncDisposable {
       ipv6: this.#ipv6,
     })
     await this.#rules(netns, publicHostRules())
-    return new Host(name, netns, address, null, this.#ipv6 ? `${prefix}::1` : null)
+    const ipv6Address = this.#ipv6 ? `${prefix}::1` : null
+    return new Host(name, netns, { address, router: null, ipv6Address, ...this.#port() })
   }
 
   /** A host behind a router of this kind: a new one, or `behind` an existing one. */
@@ -192,12 +208,21 @@ export class Lab implements AsyncDisposable {
     open.delete(this)
   }
 
-  async #routerOnInternet(
-    name: string,
-    kind: BasicKind,
-    hairpin: boolean,
-    use: 'home' | 'carrier' | 'office',
-  ) {
+  /** An address on the internet that no machine has had. */
+  freshAddress(): string {
+    return this.#ranges.publicIPv4(this.#newNumber())
+  }
+
+  #newNumber(): number {
+    if (this.#addresses === MAX_PUBLIC) throw new Error(`there are ${MAX_PUBLIC} public addresses`)
+    return this.#addresses++
+  }
+
+  #port(): { listenPort: number } {
+    return { listenPort: this.#ranges.listenPort(this.#hosts++) }
+  }
+
+  async #routerOnInternet(name: string, kind: BasicKind, hairpin: boolean, use: LanUse) {
     const { netns, address } = await this.#onTheInternet(name, { ipv4: true, ipv6: false })
     const router = new Router(name, netns, address, null)
     await this.#giveLan(router, use)
@@ -221,7 +246,8 @@ export class Lab implements AsyncDisposable {
 
   async #hostBehind(name: string, router: Router): Promise<Host> {
     const netns = await this.#namespace(name)
-    return new Host(name, netns, await this.#plugInto(router, netns), router)
+    const address = await this.#plugInto(router, netns)
+    return new Host(name, netns, { address, router, ipv6Address: null, ...this.#port() })
   }
 
   async #hostBehindFirewall(name: string): Promise<Host> {
@@ -247,17 +273,23 @@ export class Lab implements AsyncDisposable {
     // The internet is flat: the router answers neighbour discovery for the host behind it.
     await this.#batch(netns, [`neighbour add proxy ${hostAddress} dev wan`])
     await this.#rules(netns, firewallRules())
-    return new Host(name, inner, hostAddress, router, hostAddress)
+    return new Host(name, inner, {
+      address: hostAddress,
+      router,
+      ipv6Address: hostAddress,
+      ...this.#port(),
+    })
   }
 
   /** A namespace with a device on the switch. */
   async #onTheInternet(name: string, families: { ipv4: boolean; ipv6: boolean }) {
-    if (this.#onInternet === MAX_PUBLIC) throw new Error(`the switch has ${MAX_PUBLIC} ports`)
-    const n = this.#onInternet++
+    if (this.#plugged === SWITCH_PORTS) throw new Error(`the switch has ${SWITCH_PORTS} ports`)
+    this.#plugged += 1
+    const n = this.#newNumber()
     const netns = await this.#namespace(name)
     await this.#wire.addPort(netns, 'wan')
-    const prefix = publicIPv6Prefix(n)
-    const ipv4 = publicIPv4(n)
+    const prefix = this.#ranges.publicIPv6Prefix(n)
+    const ipv4 = this.#ranges.publicIPv4(n)
     const commands = [`link set wan txqueuelen ${DEVICE_QUEUE} up`]
     if (families.ipv4)
       commands.push(`address add ${ipv4}/32 dev wan`, 'route add default dev wan scope link')
@@ -267,8 +299,8 @@ export class Lab implements AsyncDisposable {
     return { netns, prefix, address: families.ipv4 ? ipv4 : `${prefix}::1` }
   }
 
-  async #giveLan(router: Router, use: 'home' | 'carrier' | 'office'): Promise<void> {
-    const lan = lanOf(this.#lans++, use)
+  async #giveLan(router: Router, use: LanUse): Promise<void> {
+    const lan = this.#ranges.lan(this.#lans++, use)
     this.#inside.set(router, { lan, hosts: 0 })
     await this.#settings(router.netns, ROUTER_SETTINGS)
     await this.#batch(router.netns, [
@@ -282,7 +314,7 @@ export class Lab implements AsyncDisposable {
   async #plugInto(router: Router, netns: string): Promise<string> {
     const inside = this.#inside.get(router)
     if (inside === undefined) throw new Error(`${router.name} has no inner network`)
-    const number = 2 + inside.hosts++
+    const number = this.#ranges.firstHost + inside.hosts++
     const address = lanAddress(inside.lan, number)
     await this.#veth(router, netns, number)
     await this.#batch(netns, [

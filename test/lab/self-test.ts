@@ -57,7 +57,7 @@ export async function selfTest(progress: (finding: Check) => void): Promise<Chec
   note(...(await checkHairpin(lab, true)), ...(await checkHairpin(lab, false)))
   note(...(await checkPunch(lab)))
   note(...(await checkForgetting(lab, judges)))
-  note(...(await checkWire(lab, judges)))
+  note(...(await checkWire(lab, judges)), await checkJitter(lab, judges))
   await lab.close()
   note(await checkSweeping())
   return findings
@@ -229,6 +229,26 @@ async function checkForgetting(lab: Lab, { x, z }: Judges): Promise<Check[]> {
 
 const BULK_BYTES = 30_000_000
 const DATAGRAMS = 3000
+
+const JITTER_MS = 40
+const JITTER_TRIES = 12
+
+/** Round trips under jitter are never shorter than without, and differ. */
+async function checkJitter(lab: Lab, { x, z }: Judges): Promise<Check> {
+  await lab.setDelay(RTT_MS, JITTER_MS)
+  const times: number[] = []
+  for (let n = 0; n < JITTER_TRIES; n++)
+    times.push((await z.connect(8600 + n, x.host.address, 7011, 1000)).ms)
+  await lab.setDelay(RTT_MS, 0)
+  const [least, most] = [Math.min(...times), Math.max(...times)]
+  // Twelve sums of two draws from 0 to 40 ms all lie within 10 ms of each other once in many million runs.
+  return check(
+    `jitter of ${JITTER_MS} ms each way`,
+    `${RTT_MS} to ${RTT_MS + 2 * JITTER_MS} ms, more than 10 ms apart`,
+    `${least.toFixed(1)} to ${most.toFixed(1)} ms`,
+    least >= RTT_MS && most - least > 10 && least < RTT_MS + 2 * JITTER_MS,
+  )
+}
 
 async function checkWire(lab: Lab, { x, y, z }: Judges): Promise<Check[]> {
   const found: Check[] = []

@@ -1,15 +1,18 @@
 /** The little world in which a cell plays: two public relays, A and B behind their routers, a web server beside B. */
 import { once } from 'node:events'
 import { join } from 'node:path'
+import { setTimeout as after } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Host, Place, Program } from './host.ts'
 import type { Lab } from './lab.ts'
 import { NAT_KINDS, type NatKind } from './nat-kinds.ts'
-import { LabNode } from './node.ts'
+import { ApiError, LabNode } from './node.ts'
 import { contentHash } from './web.ts'
 
 const WEB = fileURLToPath(new URL('./web.ts', import.meta.url))
 const WEB_PORT = 8080
+/** Where `warren up` listens unless it is told otherwise. */
+const DEFAULT_PORT = 4001
 export const SERVICE = 'web'
 /** What the web server answers with at `/`. */
 export const GREETING = 'hello from bob'
@@ -20,15 +23,23 @@ export const PLACE_KINDS: readonly PlaceKind[] = ['public', ...NAT_KINDS, 'same'
 
 /** Public nodes reach readiness and hidden ones hold a relay well within this. */
 const USABLE_MS = 20_000
+/** Peer exchange that takes longer than this is a failure of its own. */
+const KNOWN_MS = 15_000
 
 /** Options of `warren up` that join through a node on the internet. */
 export function joinThrough(host: Host, peerId: string): string[] {
-  const ipv4 = `/ip4/${host.address}/tcp/4001/p2p/${peerId}`
+  const ipv4 = `/ip4/${host.address}/tcp/${host.listenPort}/p2p/${peerId}`
   const ipv6 =
     host.ipv6Address === null
       ? []
-      : ['--bootstrap', `/ip6/${host.ipv6Address}/tcp/4001/p2p/${peerId}`]
+      : ['--bootstrap', `/ip6/${host.ipv6Address}/tcp/${host.listenPort}/p2p/${peerId}`]
   return ['--bootstrap', ipv4, ...ipv6]
+}
+
+/** Options of `warren up` that listen on a host's port; none where it is Warren's own default. */
+export function listening({ listenPort }: Host): string[] {
+  if (listenPort === DEFAULT_PORT) return []
+  return ['--listen', `/ip4/0.0.0.0/tcp/${listenPort}`, '--listen', `/ip6/::/tcp/${listenPort}`]
 }
 
 /** Two public nodes, the second of which joins through the first. */
@@ -37,20 +48,21 @@ export interface Relays {
   nodes: readonly [LabNode, LabNode]
   /** Options of `warren up` that join through the first one. */
   join: string[]
+  /** The same through the second one. */
+  joinSecond: string[]
 }
 
 export async function startRelays(lab: Lab): Promise<Relays> {
   const hosts = [await lab.publicHost('r1'), await lab.publicHost('r2')] as const
-  const first = await LabNode.start(hosts[0], { name: 'r1', folder: lab.folder })
+  const { folder } = lab
+  const first = await LabNode.start(hosts[0], { name: 'r1', folder, args: listening(hosts[0]) })
   const firstId = await first.peerId()
   const join = joinThrough(hosts[0], firstId)
-  const second = await LabNode.start(hosts[1], {
-    name: 'r2',
-    folder: lab.folder,
-    args: join,
-  })
+  const args = [...listening(hosts[1]), ...join]
+  const second = await LabNode.start(hosts[1], { name: 'r2', folder, args })
   await second.waitFor('peer:linked', ({ peer }) => peer === firstId, USABLE_MS)
-  return { hosts, nodes: [first, second], join }
+  const joinSecond = joinThrough(hosts[1], await second.peerId())
+  return { hosts, nodes: [first, second], join, joinSecond }
 }
 
 /** Hosts A and B of a cell, with routers of their own; `mark` tells them from those of other tries. */
@@ -96,6 +108,27 @@ export async function usable(node: LabNode, host: Host): Promise<void> {
   await node.ready()
   if (host.router !== null) await node.waitFor('relay:held', () => true, USABLE_MS)
 }
+
+/** Waits until a node knows an address of a peer; its API has no event for that, so it is asked. Returns how long it took. */
+export async function hearsOf(node: LabNode, peer: string): Promise<number> {
+  const startedMs = performance.now()
+  for (;;) {
+    const { addresses } = await node.peer(peer).catch((error: unknown) => {
+      if (error instanceof ApiError && error.status === 404) return { addresses: [] }
+      throw error
+    })
+    const passedMs = performance.now() - startedMs
+    if (addresses.length > 0) return passedMs
+    if (passedMs > KNOWN_MS)
+      throw new Error(`${node.name} heard of no address of ${peer} within ${KNOWN_MS} ms`)
+    await after(10)
+  }
+}
+
+/** Members link to each other by themselves, too: what has begun before the call says nothing about its time. */
+export const isUnderWay = (node: LabNode, peer: string): boolean =>
+  node.find('peer:linked', (event) => event.peer === peer) !== undefined ||
+  node.find('punch:started', (event) => event.peer === peer) !== undefined
 
 /** What came of a download. */
 export interface Download {

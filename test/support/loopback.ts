@@ -51,7 +51,7 @@ export interface Cable extends AsyncDisposable {
 }
 
 /** Lays a cable to a peer. */
-export async function cableTo(peer: Libp2p): Promise<Cable> {
+export async function cableTo(peer: Pick<Libp2p, 'peerId' | 'getMultiaddrs'>): Promise<Cable> {
   const port = Number(
     peer
       .getMultiaddrs()[0]
@@ -63,6 +63,9 @@ export async function cableTo(peer: Libp2p): Promise<Cable> {
     const far = connect(port, '127.0.0.1')
     for (const socket of [near, far]) sockets.add(socket.on('error', () => undefined))
     near.pipe(far).pipe(near)
+    // A pipe passes an end on, but not that a socket is gone.
+    near.on('close', () => far.destroySoon())
+    far.on('close', () => near.destroySoon())
   })
   await once(server.listen(0, '127.0.0.1'), 'listening')
   const cut = (): void => sockets.forEach((socket) => socket.destroy())

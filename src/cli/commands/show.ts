@@ -3,6 +3,7 @@ import { DONE, FAILED } from '../exit.ts'
 import { asking, findNode } from '../find-node.ts'
 import type { Given } from '../given.ts'
 import { print, show } from '../print.ts'
+import { renderExplanation } from '../render-explanation.ts'
 import { renderDoctor, renderEvent, renderPeers, renderServices, renderStatus } from '../render.ts'
 import type { ServicesView } from '../render.ts'
 import type { WarrenClient } from '../../client/index.ts'
@@ -32,6 +33,12 @@ export async function peers(given: Given): Promise<number> {
 export async function doctor(given: Given): Promise<number> {
   const checks = await answer(given, (client) => client.doctor(), renderDoctor)
   return checks.some(({ result }) => result === 'problem') ? FAILED : DONE
+}
+
+export async function explain(given: Given): Promise<number> {
+  const [peer = ''] = given.args
+  await answer(given, (client) => client.explain(peer), renderExplanation)
+  return DONE
 }
 
 export async function services(given: Given): Promise<number> {

@@ -8,6 +8,7 @@ import type {
 import { tryGetNetConfig } from '@libp2p/utils'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import type { WarrenError } from '../../../protocols/kernel/errors.ts'
+import { eagerUpgrader } from '../eager/index.ts'
 import { assertNobodyListens } from './bound-socket.ts'
 import type { LocalEndpoint, SocketApi } from './bound-socket.ts'
 import { endsOf } from './ends.ts'
@@ -105,7 +106,7 @@ async function upgradeAsClient(
   // Only the inbound upgrade has a deadline of its own; this one needs the same.
   const bounded = upgrader.createInboundAbortSignal(signal)
   try {
-    await upgrader.upgradeOutbound(maConn, { signal: bounded })
+    await eagerUpgrader(upgrader).upgradeOutbound(maConn, { signal: bounded })
   } finally {
     bounded.clear()
   }

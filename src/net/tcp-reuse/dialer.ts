@@ -4,6 +4,7 @@ import { getNetConfig, tryGetNetConfig } from '@libp2p/utils'
 import { multiaddr } from '@multiformats/multiaddr'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import { WarrenError } from '../../../protocols/kernel/errors.ts'
+import { eagerUpgrader } from '../eager/index.ts'
 import { bindShared } from './bound-socket.ts'
 import type { BoundSocket, SocketApi } from './bound-socket.ts'
 import { endsOf } from './ends.ts'
@@ -74,7 +75,13 @@ export class Dialer {
         this.#parts.log('%s, one address of %a, failed - %e', target.host, ma, err)
       }
     }
-    return await this.#dialTarget(api, { ma, options, target: last })
+    const { connectMs } = options
+    return await this.#dialTarget(api, {
+      ma,
+      options,
+      target: last,
+      ...(connectMs !== undefined && { connectMs }),
+    })
   }
 
   async #dialTarget(api: SocketApi, attempt: Attempt & { target: Target }): Promise<Connection> {
@@ -113,7 +120,7 @@ export class Dialer {
         if (target !== undefined) maConn.remoteAddr = resolved(ma, target)
         // The upgrader turns the handshake round when told `initiator: false`; the muxer reads this instead.
         if (options.initiator === false) maConn.direction = 'inbound'
-        return await options.upgrader.upgradeOutbound(maConn, options)
+        return await eagerUpgrader(options.upgrader).upgradeOutbound(maConn, options)
       },
     })
     return await this.#parts.stock.dial(ma, {

@@ -3,7 +3,13 @@ import type { Transport } from '@libp2p/interface'
 import { TcpReuse } from './transport.ts'
 import type { TcpReuseOptions, TcpReuseTransport } from './types.ts'
 
-export type { ConnectionFacts, DialRole, TcpReuseOptions, TcpReuseTransport } from './types.ts'
+export type {
+  AdoptOptions,
+  ConnectionFacts,
+  DialRole,
+  TcpReuseOptions,
+  TcpReuseTransport,
+} from './types.ts'
 export type { LocalEndpoint, SocketApi } from './bound-socket.ts'
 export type { ExpectedPunch } from './punches.ts'
 export type { PortReuse } from './self-test.ts'

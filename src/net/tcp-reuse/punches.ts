@@ -8,6 +8,8 @@ export interface ExpectedPunch {
   /** Its source port. Leave it out only when its NAT makes that unpredictable. */
   readonly port?: number
   readonly role: 'client'
+  /** Connections that may take the role; 8 by default, and never more than 32. */
+  readonly uses?: number
 }
 
 // One for each punch under way. A punch takes seconds and a node runs a few of them at a time, so a list
@@ -16,7 +18,10 @@ const MAX_EXPECTED = 64
 
 // A connection upgraded as client does not count against libp2p's limits on inbound ones, so a stranger behind
 // the same address must not get many. The other side of a punch needs one, and a few more for broken attempts.
-const MAX_USES = 8
+const USES = 8
+
+// A search for ports ends with as many connections as there were hits: six on average, and never 32.
+const MAX_USES = 32
 
 /** Punches whose other side may reach our listener instead of our connecting socket. */
 export class ExpectedPunches {
@@ -33,7 +38,8 @@ export class ExpectedPunches {
         `${MAX_EXPECTED} hole punches are under way already`,
       )
     }
-    const entry = { host, port: punch.port, uses: MAX_USES }
+    const uses = Math.min(punch.uses ?? USES, MAX_USES)
+    const entry = { host, port: punch.port, uses }
     this.#expected.add(entry)
     return { [Symbol.dispose]: () => void this.#expected.delete(entry) }
   }

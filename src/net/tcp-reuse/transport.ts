@@ -1,10 +1,18 @@
+import type { Socket } from 'node:net'
 import { serviceCapabilities, transportSymbol } from '@libp2p/interface'
-import type { Connection, CreateListenerOptions, Listener, Transport } from '@libp2p/interface'
+import type {
+  Connection,
+  CreateListenerOptions,
+  Listener,
+  Transport,
+  Upgrader,
+} from '@libp2p/interface'
 import { tcp } from '@libp2p/tcp'
 import type { TCPComponents, TCPDialEvents } from '@libp2p/tcp'
 import type { Multiaddr } from '@multiformats/multiaddr'
-import type { WarrenError } from '../../../protocols/kernel/errors.ts'
+import { WarrenError } from '../../../protocols/kernel/errors.ts'
 import { Acceptor } from './acceptor.ts'
+import { adoptSocket } from './adopt.ts'
 import { nativeSocketApi } from './bound-socket.ts'
 import type { LocalEndpoint, SocketApi } from './bound-socket.ts'
 import { Dialer } from './dialer.ts'
@@ -14,7 +22,7 @@ import { ExpectedPunches } from './punches.ts'
 import type { ExpectedPunch } from './punches.ts'
 import { canSharePorts, selfTest } from './self-test.ts'
 import type { PortReuse } from './self-test.ts'
-import type { ConnectionFacts, TcpReuseOptions, TcpReuseTransport } from './types.ts'
+import type { AdoptOptions, ConnectionFacts, TcpReuseOptions, TcpReuseTransport } from './types.ts'
 
 // Stock TCP cuts a link that was silent for two minutes, but whether an idle link lives is for our own pings to
 // decide. Zero means "never" to `socket.setTimeout`.
@@ -22,7 +30,8 @@ const NO_INACTIVITY_TIMEOUT = 0
 
 // Node.js leaves the first keep-alive probe at the kernel's two hours. After a minute of silence our own pings
 // must have stopped, and the kernel may ask whether the other host is still there.
-const KEEP_ALIVE = { keepAlive: true, keepAliveInitialDelay: 60_000 }
+const KEEP_ALIVE_MS = 60_000
+const KEEP_ALIVE = { keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS }
 
 /** Wraps the transport that `@libp2p/tcp` makes; nothing of it is copied or patched. */
 export class TcpReuse implements TcpReuseTransport {
@@ -38,6 +47,8 @@ export class TcpReuse implements TcpReuseTransport {
   readonly #facts = new WeakMap<object, ConnectionFacts>()
   readonly #dialer: Dialer
   readonly #acceptor: Acceptor
+  // The node's own, which libp2p hands over with every dial and every listener.
+  #upgrader: Upgrader | undefined
   #portReuse: PortReuse
   #tested: Promise<void> | undefined
 
@@ -96,11 +107,29 @@ export class TcpReuse implements TcpReuseTransport {
     return this.#acceptor.errors()
   }
 
+  async adopt(socket: Socket, peer: Multiaddr, options: AdoptOptions): Promise<Connection> {
+    if (this.#upgrader === undefined) {
+      socket.destroy()
+      throw new WarrenError('ERR_NODE_STOPPED', 'The node has neither listened nor dialled yet')
+    }
+    socket.setNoDelay(true)
+    socket.setKeepAlive(true, KEEP_ALIVE_MS)
+    const parts = {
+      stock: this.#stock,
+      upgrader: this.#upgrader,
+      facts: this.#facts,
+      isListening: (port: number | undefined) => this.listening().some((at) => at.port === port),
+    }
+    return await adoptSocket(parts, socket, peer, options)
+  }
+
   async dial(ma: Multiaddr, options: DialOptions): Promise<Connection> {
+    this.#upgrader = options.upgrader
     return await this.#dialer.dial(ma, options)
   }
 
   createListener(options: CreateListenerOptions): Listener {
+    this.#upgrader = options.upgrader
     return this.#acceptor.createListener(options)
   }
 

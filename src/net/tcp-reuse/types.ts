@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import type { Connection, Startable, Transport } from '@libp2p/interface'
 import type { TCPDialEvents, TCPDialOptions, TCPOptions } from '@libp2p/tcp'
 import type { Multiaddr } from '@multiformats/multiaddr'
@@ -28,8 +29,17 @@ export interface DialRole {
   initiator?: boolean
   /** False: leave from an ephemeral port, as the dial-back of a reachability check must. Default true. */
   fromListenPort?: boolean
+  /** Give up when the connection is not there after this long; the handshake may take longer. */
+  connectMs?: number
   /** False: rather fail than leave from another port than the listening one. Default true. */
   fallback?: boolean
+}
+
+/** How an already connected socket becomes a connection. */
+export interface AdoptOptions {
+  readonly signal: AbortSignal
+  /** False: play the server in handshake and muxer. */
+  readonly initiator: boolean
 }
 
 /** How a connection came about, as only the transport knows it. */
@@ -45,6 +55,11 @@ export interface TcpReuseTransport extends Transport<TCPDialEvents>, Startable {
   /** Whether dials leave from the listening port. Tested when the node starts, or first listens. */
   readonly portReuse: PortReuse
   dial(ma: Multiaddr, options: TCPDialOptions & DialRole): Promise<Connection>
+  /**
+   * Makes a connection of a socket that is connected already, as a search for ports ends with; the socket belongs to
+   * the transport from then on, and is closed when this rejects. `peer` should end with the expected peer id.
+   */
+  adopt(socket: Socket, peer: Multiaddr, options: AdoptOptions): Promise<Connection>
   /** Known before `connection:open` fires; undefined for connections of other transports. */
   facts(connection: Pick<Connection, 'timeline'>): ConnectionFacts | undefined
   /** While held, connections accepted from there are upgraded with us as the client. */

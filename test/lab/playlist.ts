@@ -1,0 +1,21 @@
+/** The scenarios by name. */
+import { examples } from './examples.ts'
+import { fallback, interfaceChange, rehome, survive } from './moves.ts'
+import { bigTransfer, smallSwarm, type Note } from './scenarios.ts'
+
+/** What plays a scenario; `limits` says whether times are judged or only printed. */
+export type Scenario = (rttMs: number, note: Note, limits: boolean) => Promise<void>
+
+export const SCENARIOS = {
+  big: { title: '100 MB directly, and again while a relay is killed', play: bigTransfer },
+  start: { title: 'one bootstrap and two hidden nodes start at once', play: smallSwarm },
+  examples: { title: 'the programs under examples/ behind two NATs', play: examples },
+  survive: { title: 'a download moves from a relay to a direct path', play: survive },
+  fallback: { title: 'a direct path dies under a download, and comes back', play: fallback },
+  rehome: { title: "the router's address changes under a download", play: rehome },
+  interface: { title: "a host's interface changes under a download", play: interfaceChange },
+} as const satisfies Record<string, { title: string; play: Scenario }>
+
+export type ScenarioName = keyof typeof SCENARIOS
+
+export const SCENARIO_NAMES = Object.keys(SCENARIOS) as ScenarioName[]

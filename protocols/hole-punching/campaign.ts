@@ -2,7 +2,7 @@ import { familyOf } from '../kernel/address.ts'
 import type { Instant } from '../kernel/machine.ts'
 import type { Rng } from '../kernel/rng.ts'
 import type { PunchMessage, RefuseCode, RoundMethod } from './codec.ts'
-import { believed, isOpen, toldTo } from './facts.ts'
+import { believed, isOpen, isSymmetric, toldTo } from './facts.ts'
 import type { Endpoint, SideFacts } from './facts.ts'
 import { guessPorts } from './guesses.ts'
 import { ladder } from './ladder.ts'
@@ -18,6 +18,8 @@ export interface Surroundings {
   rng: Rng
   /** What can reach the peer now, best first. */
   carriers(peer: string): readonly Carrier[]
+  /** Takes dials of a host that nobody vouches for out of the node's budget; returns how many. */
+  admitDials(ip: string, now: Instant): number
   /** Takes a search out of the node's budget, or says why not. */
   admitSearch(peer: string, ip: string, now: Instant): RefuseCode | undefined
   /** The search with that peer is over. */
@@ -46,6 +48,8 @@ interface Current {
   fireAt: Instant | undefined
   carrier: Carrier | undefined
   candidates: string[]
+  /** How often each host may be dialled in this round. */
+  dials: Map<string, number>
   steps: Step[]
 }
 
@@ -149,6 +153,13 @@ export class Campaign {
     return waits ? this.#ask(now) : []
   }
 
+  /** The last ask did not get through: the next carrier is tried without waiting. */
+  undelivered(now: Instant): PunchOutput[] {
+    const current = this.#current
+    const waits = current?.overdueAt !== undefined && !current.answered
+    return waits && this.side === 'caller' ? this.#ask(now) : []
+  }
+
   /** The peer's answer or refusal to a caller's ask. */
   heard({ message, seen }: Incoming, now: Instant): PunchOutput[] {
     const current = this.#current
@@ -220,12 +231,12 @@ export class Campaign {
     const ended =
       this.#current === undefined ? [] : [this.#ended('success', now, undefined, at.address)]
     this.#end = { met: true, method }
-    return [...ended, { type: 'stop', peer: this.peer }]
+    return [...ended, { type: 'stop', peer: this.peer, met: true }]
   }
 
   cancel(reason: string, now: Instant): PunchOutput[] {
     if (this.#end !== undefined) return []
-    return [...this.yield(reason, now), { type: 'stop', peer: this.peer }]
+    return [...this.yield(reason, now), { type: 'stop', peer: this.peer, met: false }]
   }
 
   /** Ends it for another campaign with the same peer, which goes on with the dials. */
@@ -279,6 +290,7 @@ export class Campaign {
       fireAt: undefined,
       carrier: undefined,
       candidates: [],
+      dials: new Map(),
       steps: [],
     }
   }
@@ -286,7 +298,7 @@ export class Campaign {
   #giveUp(): PunchOutput[] {
     this.#current = undefined
     this.#end = { met: false, reason: this.#reason }
-    return [{ type: 'stop', peer: this.peer }]
+    return [{ type: 'stop', peer: this.peer, met: false }]
   }
 
   /** Sends the ask of this round, the first time and again while nobody answers, by another carrier each time. */
@@ -334,8 +346,11 @@ export class Campaign {
     // with RST close the pair of ports for ten seconds when one is later by more than a SYN's way. A server's must not arrive
     // before the ask does, though, or an open listener would take it for a stranger, and both would wait for the other to speak.
     const timed = this.#knownRtt(carrier) !== undefined && !isOpen(this.#facts)
-    const early = this.role === 'client' || current.round.method === 'search' || timed
-    return [...this.#started(), ask, ...(early ? this.#act(now, now + rttMs / 2) : [])]
+    // Towards a symmetric peer ours only opens our own router, for which it is never too soon.
+    const opens = isSymmetric(this.#facts)
+    const early = this.role === 'client' || current.round.method === 'search' || timed || opens
+    const startAt = opens ? now : now + rttMs / 2
+    return [...this.#started(), ask, ...(early ? this.#act(now, startAt) : [])]
   }
 
   /** Does our part of the round: what is dialled, probed or opened. */
@@ -347,7 +362,7 @@ export class Campaign {
     const waits = this.side === 'callee' && this.role === 'server'
     const lanAfterMs = waits ? Math.max(this.#rtt(), LIMITS.lanServerMs) : 0
     const targets = targetsOf(this.#facts, own, {
-      vouched: this.#vouched?.ip,
+      dialsTo: (ip) => this.#dialsTo(ip, current, now),
       lanAfterMs,
       rttMs: this.#rtt(),
     })
@@ -371,12 +386,24 @@ export class Campaign {
         expect: expectedOf(this.#facts),
         startAt,
         until: current.endsAt,
-        resendMs: LIMITS.dialMs,
+        // Behind a symmetric NAT any port is as good as another, and a new one has no past in the routers.
+        fromListenPort: !isSymmetric(own),
+        resendMs: isSymmetric(own)
+          ? Math.max(rttMs * LIMITS.anewRoundTrips, LIMITS.anewLeastMs)
+          : LIMITS.dialMs,
         pauseMs: LIMITS.redialLeastMs,
         // A burst spreads its dials over what the round trip may have been off by.
         spreadMs: burst ? Math.max(LIMITS.redialSpreadMs, rttMs) : LIMITS.redialSpreadMs,
       },
     ]
+  }
+
+  /** A host that no relay of our own choosing has seen the peer use may be anybody's. */
+  #dialsTo(ip: string, { dials }: Current, now: Instant): number {
+    if (ip === this.#vouched?.ip) return LIMITS.dialsVouched
+    const admitted = dials.get(ip) ?? this.#world.admitDials(ip, now)
+    dials.set(ip, admitted)
+    return admitted
   }
 
   #search(now: Instant, startAt: Instant): PunchOutput[] {
@@ -446,7 +473,7 @@ export class Campaign {
     const ended = this.#ended('failed', now, this.#reason)
     // Only a search can be refused for what it is; any other refusal is meant for the whole campaign.
     if (current.round.method === 'search') {
-      return [ended, { type: 'stop', peer: this.peer }, ...this.#nextRound(now)]
+      return [ended, { type: 'stop', peer: this.peer, met: false }, ...this.#nextRound(now)]
     }
     return [ended, ...this.#giveUp()]
   }
@@ -466,7 +493,7 @@ export class Campaign {
   #awaitNextAsk(now: Instant): PunchOutput[] {
     this.#current = undefined
     this.#idleUntil = now + LIMITS.nextAskMs
-    return [{ type: 'stop', peer: this.peer }]
+    return [{ type: 'stop', peer: this.peer, met: false }]
   }
 
   #whyFailed({ answered, askedAt, candidates, round }: Current): string {

@@ -23,6 +23,8 @@ export type PunchInput =
   | { type: 'call'; peer: string; facts: SideFacts; campaign: string }
   /** What can carry messages to the peer now, best first. */
   | { type: 'carriers'; peer: string; carriers: readonly Carrier[] }
+  /** A message to the peer did not get through. */
+  | { type: 'undelivered'; peer: string }
   | ({ type: 'message'; peer: string } & Incoming)
   /** A direct connection to the peer is open; `connectedAt`: since when, before its handshake. */
   | { type: 'met'; peer: string; address: string; connectedAt?: Instant }
@@ -35,6 +37,9 @@ export type { PunchOutput } from './outputs.ts'
 
 /** Asks of one peer, most recent peers first. */
 const ASKING_PEERS = 1_024
+
+/** Hosts dialled that nobody vouched for, most recent ones first. */
+const DIALLED_HOSTS = 1_024
 
 /**
  * Decides how this node and others meet directly: who leads, what is dialled when, which method comes next, when to give up, when to
@@ -53,6 +58,7 @@ export class HolePunching implements Machine<PunchInput, PunchOutput> {
   /** The campaign by which we last met each peer: a late ask of it means nothing. */
   readonly #over = new BoundedMap<string, string>(LIMITS.attemptPeers)
   readonly #asksOf = new BoundedMap<string, TokenBucket>(ASKING_PEERS)
+  readonly #dialsOf = new BoundedMap<string, TokenBucket>(DIALLED_HOSTS)
   #asks: TokenBucket | undefined
   #own: SideFacts = NOTHING_KNOWN
   readonly #world: Surroundings
@@ -64,6 +70,7 @@ export class HolePunching implements Machine<PunchInput, PunchOutput> {
       own: () => this.#own,
       rng,
       carriers: (peer) => this.#carriers.get(peer) ?? [],
+      admitDials: (ip, now) => this.#admitDials(ip, now),
       admitSearch: (peer, ip, now) => {
         const admitted = this.#searches.take(now, peer, ip)
         if (admitted === 'ok') {
@@ -124,6 +131,8 @@ export class HolePunching implements Machine<PunchInput, PunchOutput> {
       case 'carriers':
         this.#carriers.set(input.peer, input.carriers)
         return this.#campaigns.get(input.peer)?.carriersChanged(now) ?? []
+      case 'undelivered':
+        return this.#campaigns.get(input.peer)?.undelivered(now) ?? []
       case 'message':
         return this.#message(input, now)
       case 'met':
@@ -224,6 +233,16 @@ export class HolePunching implements Machine<PunchInput, PunchOutput> {
     this.#asksOf.set(peer, bucket)
     this.#asks ??= new TokenBucket({ burst: asksBurst, perSecond: asksPerSecond }, now)
     return bucket.take(1, now) && this.#asks.take(1, now)
+  }
+
+  /** Whoever says it, and under however many names: a host that may be a stranger's gets a few SYNs and then seldom more. */
+  #admitDials(ip: string, now: Instant): number {
+    const { dialsUnvouched, unvouchedBurst, unvouchedPerSecond } = LIMITS
+    const bucket =
+      this.#dialsOf.get(ip) ??
+      new TokenBucket({ burst: unvouchedBurst, perSecond: unvouchedPerSecond }, now)
+    this.#dialsOf.set(ip, bucket)
+    return bucket.take(dialsUnvouched, now) ? dialsUnvouched : 0
   }
 
   /** Puts away the campaigns that are over. */

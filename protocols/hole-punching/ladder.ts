@@ -52,7 +52,7 @@ export function ladder(caller: SideFacts, callee: SideFacts, worked?: RoundMetho
   // Whose mapping nobody knows, and did not meet at once, is symmetric more often than not.
   return isStable(opener)
     ? [MEET, BURST, search(callerOpens)]
-    : [MEET, search(callerOpens), BURST, search(callerOpens)]
+    : [MEET, search(callerOpens), BURST, search(!callerOpens)]
 }
 
 /** Whose port nobody knows: the side that is less certain to keep one for everybody opens many. */

@@ -22,6 +22,9 @@ export const LIMITS = {
    */
   dialsVouched: 40,
   dialsUnvouched: 8,
+  /** Of one such host, for all peers together: six rounds at once, then one in ten seconds. */
+  unvouchedBurst: 48,
+  unvouchedPerSecond: 0.8,
 
   /**
    * Pause after a refused dial: none to speak of. A router that refused our SYN takes the other side's for a stranger's for ten
@@ -36,6 +39,9 @@ export const LIMITS = {
    * dropped by Linux once the other side's SYN has passed. Shorter waits gained nothing at 2 % loss in test/sim.
    */
   dialMs: 2_500,
+  /** Behind a symmetric NAT every dial has another port, so none of this applies: it is repeated after two round trips at most. */
+  anewRoundTrips: 1.5,
+  anewLeastMs: 150,
 
   /** What a round trip through a relay is taken to be until one was measured. */
   assumedRttMs: 150,
@@ -59,9 +65,9 @@ export const LIMITS = {
   /** What a LAN address gets, after both have heard of it, before neighbours try their router's outside. */
   lanHeadStartMs: 100,
 
-  /** A meeting needs one round trip, a handshake two; the rest is for lost SYNs. */
+  /** A meeting needs one round trip, a handshake two; the rest is for a lost SYN, which the kernel repeats after one second. */
   meetRoundTrips: 8,
-  meetLeastMs: 1_000,
+  meetLeastMs: 1_400,
   meetMostMs: 10_000,
   /** Before a search that is known to be needed, the meeting is only a try. */
   shortMeetRoundTrips: 5,

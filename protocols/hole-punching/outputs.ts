@@ -57,6 +57,8 @@ export type PunchOutput =
       expect: Expected[]
       startAt: Instant
       until: Instant
+      /** Whether dials leave from the listening port, as others expect them to. */
+      fromListenPort: boolean
       /** A dial without an answer is given up and repeated after this long. */
       resendMs: number
       /** Pause after a refused dial: this long and up to `spreadMs` more. */
@@ -84,8 +86,11 @@ export type PunchOutput =
       startAt: Instant
       until: Instant
     }
-  /** Start no more dials to the peer; those under way may finish for a moment. */
-  | { type: 'stop'; peer: string }
+  /**
+   * Dial the peer no more. When both have `met`, what is under way may finish for a moment, since the other side may have taken
+   * that very connection for the winner; otherwise it only blocks its pair of ports.
+   */
+  | { type: 'stop'; peer: string; met: boolean }
   /** The time for another campaign has come: call again if the peer is still without a direct path. */
   | { type: 'due'; peer: string }
   | { type: 'started'; peer: string; method: RoundMethod; side: 'caller' | 'callee' }

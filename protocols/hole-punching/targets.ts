@@ -11,6 +11,15 @@ export interface Target extends Endpoint {
   kind: 'lan' | 'external'
 }
 
+/** How targets are dialled. */
+export interface Dialling {
+  /** How often a host may be dialled; none at all leaves its addresses out. */
+  dialsTo(ip: string): number
+  lanAfterMs: number
+  /** The round trip to the peer through a relay. */
+  rttMs: number
+}
+
 /** Where the other side may come from; any port of the host when its NAT chooses one that nobody knows. */
 export interface Expected {
   ip: string
@@ -19,16 +28,11 @@ export interface Expected {
 
 /**
  * What to dial of a peer, LAN first, then IPv6: all are dialled at once, so the order only decides who comes first when places are few.
- * `vouched` is an address that a relay of our own choosing has seen the peer use.
  */
 export function targetsOf(
   peer: SideFacts,
   own: SideFacts,
-  {
-    vouched,
-    lanAfterMs,
-    rttMs,
-  }: { vouched: string | undefined; lanAfterMs: number; rttMs: number },
+  { dialsTo, lanAfterMs, rttMs }: Dialling,
 ): Target[] {
   // A neighbour is better met on the LAN than through the router, where that is possible at all.
   const shared = sharedAddress(own, peer)
@@ -42,21 +46,18 @@ export function targetsOf(
     .map((at) => ({
       ...at,
       kind: 'external' as const,
-      dials: dialsTo(at, vouched),
+      dials: dialsTo(at.ip),
       afterMs: at.ip === shared ? hairpinAfterMs : 0,
     }))
   const lan = peer.lan.slice(0, LIMITS.lan).map((at) => ({
     ...at,
     kind: 'lan' as const,
-    dials: LIMITS.dialsUnvouched,
+    dials: dialsTo(at.ip),
     afterMs: lanAfterMs,
   }))
   const six = external.filter(({ ip }) => familyOf(ip) === 'ip6')
-  return [...lan, ...six, ...external.filter((one) => !six.includes(one))]
-}
-
-function dialsTo({ ip }: Endpoint, vouched: string | undefined): number {
-  return ip === vouched ? LIMITS.dialsVouched : LIMITS.dialsUnvouched
+  const all = [...lan, ...six, ...external.filter((one) => !six.includes(one))]
+  return all.filter(({ dials }) => dials > 0)
 }
 
 /** Behind one NAT without hairpin the outside of both is the same; the very same port would be our own. */

@@ -22,6 +22,13 @@ const HANDSHAKE_MS = 5_000
 /** When both sides have met, whatever else is about to open may be the connection that the other side uses. */
 const FINISH_MS = 2_000
 
+/** How long to wait for a pair of ports that is in use. */
+const PORT_TAKEN_MS = 50
+
+function isPortTaken(err: unknown): boolean {
+  return /EADDRNOTAVAIL|EADDRINUSE/.test((err as Error).message)
+}
+
 /** Dials one peer's endpoints, in one role, until both sides have met. */
 export class PunchDials {
   readonly #peer: string
@@ -29,7 +36,9 @@ export class PunchDials {
   readonly #log: Logger
   /** No new dial from then on. */
   readonly #over = new AbortController()
-  /** Not even those under way. */
+  /** No dial is left that has not connected. */
+  readonly #hopeless = new AbortController()
+  /** Not even handshakes. */
   readonly #abandoned = new AbortController()
   readonly #expected = new Map<string, Disposable>()
   readonly #dialled = new Set<string>()
@@ -76,10 +85,11 @@ export class PunchDials {
     }
   }
 
-  stop(atOnce: boolean): void {
+  /** Dials no more. Handshakes go on for a moment, and, if both sides have `met`, so does all that is under way. */
+  stop(met: boolean): void {
     this.#over.abort()
-    if (atOnce) this.#abandon()
-    else setTimeout(() => this.#abandon(), FINISH_MS).unref()
+    if (!met) this.#hopeless.abort()
+    setTimeout(() => this.#abandon(), FINISH_MS).unref()
   }
 
   #abandon(): void {
@@ -97,29 +107,42 @@ export class PunchDials {
     const over = this.#over.signal
     for (let dialled = 0; dialled < dials && !over.aborted; dialled++) {
       await this.#waitUntil(this.#plan.startAt + afterMs)
-      const { until, resendMs, pauseMs, spreadMs } = this.#plan
-      const left = until - this.#deps.now()
-      if (over.aborted || left <= 0) return
+      const { until, pauseMs, spreadMs } = this.#plan
+      if (over.aborted || this.#deps.now() >= until) return
       try {
-        await this.#deps.dial(address, {
-          signal: AbortSignal.any([
-            this.#abandoned.signal,
-            AbortSignal.timeout(Math.ceil(left + HANDSHAKE_MS)),
-          ]),
-          initiator: this.role === 'client',
-          connectMs: resendMs,
-          fallback: false,
-        })
+        await this.#dial(address)
         return
       } catch (err) {
         this.#log('dial %d of %a did not meet - %s', dialled + 1, address, (err as Error).message)
+        // A dial of before still has the pair of ports: this one did not even leave.
+        if (isPortTaken(err)) {
+          dialled--
+          await this.#pause(PORT_TAKEN_MS)
+        }
       }
-      await sleep(pauseMs + Math.random() * spreadMs, undefined, { signal: over }).catch(() => {})
+      await this.#pause(pauseMs + Math.random() * spreadMs)
     }
+  }
+
+  async #dial(address: Multiaddr): Promise<void> {
+    const { until, resendMs, fromListenPort } = this.#plan
+    const left = Math.ceil(Math.max(0, until - this.#deps.now()))
+    await this.#deps.dial(address, {
+      signal: AbortSignal.any([this.#abandoned.signal, AbortSignal.timeout(left + HANDSHAKE_MS)]),
+      connecting: this.#hopeless.signal,
+      initiator: this.role === 'client',
+      connectMs: resendMs,
+      fromListenPort,
+      fallback: false,
+    })
+  }
+
+  async #pause(ms: number): Promise<void> {
+    await sleep(ms, undefined, { signal: this.#over.signal }).catch(() => {})
   }
 
   async #waitUntil(at: number): Promise<void> {
     const ms = at - this.#deps.now()
-    if (ms > 0) await sleep(ms, undefined, { signal: this.#over.signal }).catch(() => {})
+    if (ms > 0) await this.#pause(ms)
   }
 }

@@ -45,6 +45,8 @@ export interface PunchingDeps extends Omit<PunchDialsDeps, 'now'> {
   facts(peer: string): SideFacts | undefined
   /** Relays by which the peer's record says it can be reached. */
   relaysOf(peer: string): string[]
+  /** Relays whose reservations we hold. */
+  ownRelays(): string[]
   /** Whether we have chosen this relay ourselves, so that what it sees may be believed. */
   isChosen(relay: string): boolean
   /** While held, direct connections to the peer are named by this. */
@@ -60,6 +62,10 @@ export type PunchEvent =
 /** Bytes on a stream of the protocol: the message and its length. */
 const STREAM_BYTES = LIMITS.messageBytes + 2
 const STREAM_MS = 10_000
+
+/** A message goes by one carrier after the other until it is answered; three asks try no more than that. */
+const MAX_CARRIERS = 4
+const MAX_SIGNALS = 3
 
 /** A timer this late means that the host was asleep: its network may be another one now. */
 const ASLEEP_MS = 15_000
@@ -115,7 +121,7 @@ export class PunchingDriver {
     events.removeEventListener('connection:close', this.#onClose)
     this.#driven?.[Symbol.dispose]()
     this.#driven = undefined
-    for (const peer of this.#work.keys()) this.#end(peer, true)
+    for (const peer of this.#work.keys()) this.#end(peer, false)
     await registrar.unhandle(PUNCH_PROTOCOL)
   }
 
@@ -151,6 +157,16 @@ export class PunchingDriver {
   /** Messages that were no messages, by what was wrong. */
   violations(): ReadonlyMap<string, number> {
     return this.#violations
+  }
+
+  /** A signal to the peer did not get through. */
+  undelivered(peer: string): void {
+    this.#driven?.feed({ type: 'undelivered', peer })
+  }
+
+  /** What is known of the peer has changed: it may be reached by other relays. */
+  recordChanged(peer: string): void {
+    if (this.#machine.isActive(peer)) this.#offerCarriers(peer)
   }
 
   /** A signal came in for us. */
@@ -210,7 +226,7 @@ export class PunchingDriver {
         void this.#knock(output)
         return
       case 'stop':
-        return this.#end(output.peer, false)
+        return this.#end(output.peer, output.met)
       case 'started':
         Object.assign(this.#workWith(output.peer), { method: output.method, side: output.side })
         return this.#deps.report({
@@ -244,6 +260,7 @@ export class PunchingDriver {
       } else await this.#sendOverCircuit(peer, payload, signal)
     } catch (err) {
       this.#log('%s for %s by %s was not sent - %e', message.type, peer, carrier.kind, err)
+      if (message.type === 'ask') this.undelivered(peer)
     }
   }
 
@@ -277,7 +294,7 @@ export class PunchingDriver {
     const work = this.#workWith(plan.peer)
     work.role = plan.role
     if (work.dials !== undefined && work.dials.role === plan.role) return work.dials.follow(plan)
-    work.dials?.stop(true)
+    work.dials?.stop(false)
     work.dials = new PunchDials(plan, { ...this.#deps, now: () => systemClock.now() }, this.#log)
   }
 
@@ -349,11 +366,11 @@ export class PunchingDriver {
       .catch((err: Error) => this.#log('the search met %s in vain - %e', ma, err))
   }
 
-  #end(peer: string, atOnce: boolean): void {
+  #end(peer: string, met: boolean): void {
     const work = this.#work.get(peer)
     if (work === undefined) return
     this.#work.delete(peer)
-    work.dials?.stop(atOnce)
+    work.dials?.stop(met)
     work.search?.abort()
     work[Symbol.dispose]()
   }
@@ -396,16 +413,27 @@ export class PunchingDriver {
   #offerCarriers(peer: string): void {
     const relayed = this.#deps.connections(peer).filter((one) => !isDirect(one))
     const named = [...this.#deps.relaysOf(peer), ...relayed.map((one) => relayOf(one) ?? '')]
-    const relays = [...new Set(named)].filter((relay) => this.#directTo(relay) !== undefined)
-    const signals = relays
+    // Its record may be older than its reservations, and it may well have chosen as we have.
+    const guessed = this.#deps.ownRelays().filter((relay) => !named.includes(relay))
+    const signals = [...this.#signalsBy(named, peer), ...this.#signalsBy(guessed, peer)]
+    const circuits = relayed.map((one) =>
+      this.#withRtt({ kind: 'circuit', relay: relayOf(one) ?? '' }, peer),
+    )
+    this.#driven?.feed({
+      type: 'carriers',
+      peer,
+      carriers: [...signals.slice(0, MAX_SIGNALS), ...circuits].slice(0, MAX_CARRIERS),
+    })
+  }
+
+  /** Nearest first; before all others those whose streams are open. */
+  #signalsBy(relays: string[], peer: string): Carrier[] {
+    const open = [...new Set(relays)].filter((relay) => this.#directTo(relay) !== undefined)
+    return open
       .map((relay) => this.#withRtt({ kind: 'signal', relay }, peer))
       .sort(
         (a, b) => Number(this.#isReady(b)) - Number(this.#isReady(a)) || distance(a) - distance(b),
       )
-    const circuits = relayed.map((one) =>
-      this.#withRtt({ kind: 'circuit', relay: relayOf(one) ?? '' }, peer),
-    )
-    this.#driven?.feed({ type: 'carriers', peer, carriers: [...signals, ...circuits].slice(0, 4) })
   }
 
   #isReady({ relay }: Carrier): boolean {

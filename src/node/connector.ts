@@ -116,9 +116,14 @@ export class Connector {
         return await this.#tryOnce(peer, address, signal)
       } catch (err) {
         const timer = setTimeout(() => news.abort(), NEWS_MS)
-        const again = await changed
+        const met = this.#deps.links.whenLinked(peer, { direct: false, signal: wait }).then(
+          () => 'linked',
+          () => undefined,
+        )
+        const outcome = await Promise.race([met, changed])
         clearTimeout(timer)
-        if (!again || signal.aborted) throw err
+        if (outcome === 'linked') return
+        if (outcome !== true || signal.aborted) throw err
       } finally {
         news.abort()
       }
@@ -164,9 +169,8 @@ export class Connector {
       addressTimeoutMs: ADDRESS_TIMEOUT_MS,
     }
     const tried: Attempt[] = []
-    // Where a relay is part of the plan, the peer's own door is closed as far as anybody knows.
-    const [first] = plan
-    if (first !== undefined && plan.every(isRelayed)) this.#deps.punch(peer)
+    // Where nothing but relays is left to dial, the peer's own door is closed as far as anybody knows.
+    if (plan.every(isRelayed)) this.#deps.punch(peer)
     const lane = async (entries: RaceEntry[]): Promise<void> => {
       const outcome = await race(entries, (to, one) => this.#dialOne(peer, to, one), options)
       if (outcome.ok) return
@@ -200,10 +204,15 @@ export class Connector {
   }
 
   async #untilDirect(peer: PeerKey, signal: AbortSignal, caller?: AbortSignal): Promise<void> {
+    // Once: what fails is tried again by itself, when routers have forgotten the failure.
+    if (this.#deps.links.direct(peer) === undefined) this.#deps.punch(peer)
     while (this.#deps.links.direct(peer) === undefined) {
-      this.#deps.punch(peer)
       const round = AbortSignal.any([signal, AbortSignal.timeout(AGAIN_MS)])
-      await this.#deps.links.whenLinked(peer, { direct: true, signal: round }).catch(() => {})
+      const made = await this.#deps.links.whenLinked(peer, { direct: true, signal: round }).then(
+        () => true,
+        () => false,
+      )
+      if (made) return
       if (signal.aborted) {
         caller?.throwIfAborted()
         throw this.#noDirectPath(peer)
@@ -216,7 +225,8 @@ export class Connector {
   async #dialAgain(peer: PeerKey, signal: AbortSignal): Promise<void> {
     const known = await this.#deps.resolve(peer, signal).catch(() => undefined)
     const plan = rank(known?.addresses ?? [], this.#deps.ownNetwork(), known)
-    await race(plan, (address, one) => this.#dialOne(peer, address, one), {
+    const direct = plan.filter((entry) => !isRelayed(entry))
+    await race(direct, (address, one) => this.#dialOne(peer, address, one), {
       signal,
       addressTimeoutMs: ADDRESS_TIMEOUT_MS,
     })

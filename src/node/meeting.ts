@@ -90,6 +90,7 @@ export function makeMeeting(
     serving: () => parts.relayService.serving,
     hasReservation: (peer) => parts.relayService.hasReservation(peer),
     received: (from, payload, seen) => punching.signalled(from, payload, seen),
+    refused: (_relay, to) => punching.undelivered(to),
   })
   const punching = new PunchingDriver({
     self: parts.self,
@@ -105,6 +106,7 @@ export function makeMeeting(
     roundTrip: (connection) => parts.links.roundTrip(connection),
     facts: (peer) => factsOf(parts.exchange.get(peer)),
     relaysOf: (peer) => relaysIn(parts.exchange.get(peer)),
+    ownRelays: () => parts.relaying.held().map(({ peer }) => peer),
     isChosen,
     report: (event) => {
       if (event.type === 'gave-up') problems.set(event.peer, event.reason)

@@ -67,7 +67,13 @@ export class OverlayNode implements api.WarrenNode {
     this.#hub = hub
     this.#conditions = conditions
     this.#release = release
-    this.#metrics = new NodeMetrics(hub, () => this.status(), parts.meeting)
+    this.#metrics = new NodeMetrics(hub, () => this.status(), {
+      punching: parts.meeting,
+      links: {
+        streams: () => parts.resumption.stats(),
+        keepAliveMs: () => parts.liveness.learnt().intervalMs,
+      },
+    })
     this.#book =
       settings.dataDir === undefined
         ? undefined
@@ -304,8 +310,9 @@ export class OverlayNode implements api.WarrenNode {
 
   /** Peers whose records offer a relay are candidates, however we learnt of them. */
   #watchRelays(): void {
-    const { exchange, relaying } = this.#parts
+    const { exchange, relaying, meeting } = this.#parts
     exchange.onChange(({ type, peer }) => {
+      meeting.punching.recordChanged(peer)
       const known = type === 'known' ? exchange.get(peer) : undefined
       if (known?.relay === undefined) relaying.candidateGone(peer)
       else relaying.candidate({ peer, source: 'exchange', unlimited: known.relay.unlimited })

@@ -1,6 +1,8 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
 import type { NodeEvent, NodeStatus } from '../types.ts'
 import type { EventHub } from './event-hub.ts'
+import { countLinks } from './link-metrics.ts'
+import type { LinkSource } from './link-metrics.ts'
 import { countPunches } from './punch-metrics.ts'
 import type { PunchSource } from './punch-metrics.ts'
 
@@ -15,9 +17,14 @@ export class NodeMetrics {
   readonly #registry = new Registry()
   readonly #stop: (() => void)[]
 
-  constructor(hub: EventHub, status: () => NodeStatus, punching: PunchSource) {
+  constructor(
+    hub: EventHub,
+    status: () => NodeStatus,
+    { punching, links }: { punching: PunchSource; links: LinkSource },
+  ) {
     collectDefaultMetrics({ register: this.#registry })
     this.#gauges(status)
+    countLinks(this.#registry, links)
     this.#stop = [hub.listen(this.#counters()), countPunches(this.#registry, punching)]
   }
 

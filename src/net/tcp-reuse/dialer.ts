@@ -110,7 +110,10 @@ export class Dialer {
       ...(target !== undefined && { host: target.host }),
       ...(handle !== undefined && { handle }),
     }
-    using limit = new AttemptSignal(options.signal, attempt.connectMs)
+    using limit = new AttemptSignal(options.signal, {
+      ...(attempt.connectMs !== undefined && { connectMs: attempt.connectMs }),
+      ...(options.connecting !== undefined && { connecting: options.connecting }),
+    })
     const upgrader = upgraderWith(options.upgrader, {
       upgradeOutbound: async (maConn) => {
         limit.connected()

@@ -21,14 +21,22 @@ export async function abortable<T>(work: Promise<T>, signal: AbortSignal): Promi
 export class AttemptSignal implements Disposable {
   readonly #controller = new AbortController()
   readonly #parent: AbortSignal
-  readonly #onAbort = (): void => this.#controller.abort(this.#parent.reason)
+  readonly #connecting: AbortSignal | undefined
+  readonly #onAbort = (): void =>
+    this.#controller.abort(this.#parent.aborted ? this.#parent.reason : undefined)
   readonly #timer: NodeJS.Timeout | undefined
 
-  /** `connectMs` bounds the time until `connected()` is called. */
-  constructor(parent: AbortSignal, connectMs?: number) {
+  /** `connectMs` and `connecting` count until `connected()` is called. */
+  constructor(
+    parent: AbortSignal,
+    { connectMs, connecting }: { connectMs?: number; connecting?: AbortSignal } = {},
+  ) {
     this.#parent = parent
-    if (parent.aborted) this.#onAbort()
-    else parent.addEventListener('abort', this.#onAbort, { once: true })
+    this.#connecting = connecting
+    for (const signal of [parent, connecting]) {
+      if (signal?.aborted === true) this.#onAbort()
+      else signal?.addEventListener('abort', this.#onAbort, { once: true })
+    }
     if (connectMs !== undefined) {
       this.#timer = setTimeout(() => this.#controller.abort(), connectMs)
     }
@@ -40,10 +48,11 @@ export class AttemptSignal implements Disposable {
 
   connected(): void {
     clearTimeout(this.#timer)
+    this.#connecting?.removeEventListener('abort', this.#onAbort)
   }
 
   [Symbol.dispose](): void {
-    clearTimeout(this.#timer)
+    this.connected()
     this.#parent.removeEventListener('abort', this.#onAbort)
   }
 }

@@ -31,6 +31,8 @@ export interface DialRole {
   fromListenPort?: boolean
   /** Give up when the connection is not there after this long; the handshake may take longer. */
   connectMs?: number
+  /** Gives up as long as the connection is not there; the handshake is not affected. */
+  connecting?: AbortSignal
   /** False: rather fail than leave from another port than the listening one. Default true. */
   fallback?: boolean
 }

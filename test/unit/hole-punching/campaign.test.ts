@@ -5,6 +5,7 @@ import type { Incoming, Surroundings } from '../../../protocols/hole-punching/ca
 import type { PunchMessage, RefuseCode } from '../../../protocols/hole-punching/codec.ts'
 import { NOTHING_KNOWN } from '../../../protocols/hole-punching/facts.ts'
 import type { SideFacts } from '../../../protocols/hole-punching/facts.ts'
+import { LIMITS } from '../../../protocols/hole-punching/limits.ts'
 import type { Carrier, PunchOutput, Role } from '../../../protocols/hole-punching/outputs.ts'
 import { seededRng } from '../../../protocols/kernel/rng.ts'
 
@@ -33,6 +34,7 @@ function stage(side: 'caller' | 'callee', role: Role, facts = PEER): Stage {
     own: () => HOME,
     rng: seededRng(1),
     carriers: () => it.carriers,
+    admitDials: () => LIMITS.dialsUnvouched,
     admitSearch: () => {
       if (it.refusal === undefined) it.searches++
       return it.refusal

@@ -21,7 +21,7 @@ const symmetric = side({
   external: [{ ip: '51.0.1.1', port: 61_000 }],
   mapping: 'address-and-port-dependent',
 })
-const at = { vouched: undefined, lanAfterMs: 0, rttMs: 50 }
+const at = { dialsTo: () => LIMITS.dialsUnvouched, lanAfterMs: 0, rttMs: 50 }
 
 const opens = (caller: SideFacts, callee: SideFacts) =>
   ladder(caller, callee).find(({ method }) => method === 'search')?.callerOpens
@@ -105,11 +105,10 @@ test('inside one private network its addresses are outsides', () => {
   assert.equal(targetsOf(believed(peer, own), own, at).length, 1)
 })
 
-test('only a vouched address gets more than a handful of dials', () => {
-  const [dialled] = targetsOf(symmetric, home, at)
-  assert.equal(dialled?.dials, LIMITS.dialsUnvouched)
-  const [vouched] = targetsOf(symmetric, home, { ...at, vouched: '51.0.1.1' })
-  assert.equal(vouched?.dials, LIMITS.dialsVouched)
+test('a host that may not be dialled is no target', () => {
+  const [target] = targetsOf(symmetric, home, at)
+  assert.equal(target?.dials, LIMITS.dialsUnvouched)
+  assert.deepEqual(targetsOf(symmetric, home, { ...at, dialsTo: () => 0 }), [])
 })
 
 test('a symmetric peer is expected from any port, another one from its own', () => {

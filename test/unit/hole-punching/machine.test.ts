@@ -259,3 +259,17 @@ test('a call that finds no room is due again later', () => {
   assert.ok(!machine.isActive('late'))
   assert.ok((machine.againAt('late') ?? Infinity) < 60_000)
 })
+
+test('a host that nobody vouches for is dialled a bounded number of times, however many peers name it', () => {
+  const machine = new HolePunching('M', seededRng(1))
+  let dials = 0
+  for (let i = 0; i < 40; i++) {
+    const message = ask(`P${i}`, i.toString(16).padStart(32, '0'))
+    if (message.type !== 'message' || message.message.type !== 'ask') throw new Error('no ask')
+    message.message.facts = { ...NOTHING_KNOWN, external: [{ ip: '51.9.9.9', port: 80 + i }] }
+    for (const output of machine.step(message, 1_000)) {
+      if (output.type === 'dial') for (const target of output.targets) dials += target.dials
+    }
+  }
+  assert.ok(dials > 0 && dials <= LIMITS.unvouchedBurst, `${dials} dials`)
+})

@@ -14,7 +14,7 @@ export interface Target extends Endpoint {
 /** How targets are dialled. */
 export interface Dialling {
   /** How often a host may be dialled; none at all leaves its addresses out. */
-  dialsTo(ip: string): number
+  dialsTo: (ip: string) => number
   lanAfterMs: number
   /** The round trip to the peer through a relay. */
   rttMs: number

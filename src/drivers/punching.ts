@@ -220,11 +220,9 @@ export class PunchingDriver {
       case 'dial':
         return this.#dial(output)
       case 'probe':
-        void this.#probe(output)
-        return
+        return this.#searching(this.#probe(output))
       case 'knock':
-        void this.#knock(output)
-        return
+        return this.#searching(this.#knock(output))
       case 'stop':
         return this.#end(output.peer, output.met)
       case 'started':
@@ -296,6 +294,11 @@ export class PunchingDriver {
     if (work.dials !== undefined && work.dials.role === plan.role) return work.dials.follow(plan)
     work.dials?.stop(false)
     work.dials = new PunchDials(plan, { ...this.#deps, now: () => systemClock.now() }, this.#log)
+  }
+
+  /** A search that cannot be made, for want of sockets or because too much is expected already, is one that finds nothing. */
+  #searching(search: Promise<void>): void {
+    search.catch((err: Error) => this.#log('a search came to nothing - %e', err))
   }
 
   /** Opens our NAT for many ports of the peer's address, one of which its own NAT may use towards us. */

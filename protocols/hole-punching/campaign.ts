@@ -47,6 +47,8 @@ interface Current {
   /** When our first SYN leaves; undefined while nothing is to be dialled. */
   fireAt: Instant | undefined
   carrier: Carrier | undefined
+  /** Carriers that this round's ask went by, the latest last. */
+  used: Set<string>
   candidates: string[]
   /** How often each host may be dialled in this round. */
   dials: Map<string, number>
@@ -150,7 +152,19 @@ export class Campaign {
     const current = this.#current
     if (current === undefined || this.side === 'callee' || current.answered) return []
     const waits = current.overdueAt === undefined && current.asks < LIMITS.asksPerRound
-    return waits ? this.#ask(now) : []
+    // What the others did not deliver, a new one may: a relayed connection, where the relay passes on no signals.
+    const fresh = this.#carriers().some((one) => !current.used.has(keyOf(one)))
+    return waits || (fresh && current.asks > 0) ? this.#ask(now) : []
+  }
+
+  /** What can reach the peer now, those first that were not used in this round. */
+  #carriers(): Carrier[] {
+    const used = this.#current?.used ?? new Set()
+    const [fresh, rest] = [false, true].map((wanted) =>
+      this.#world.carriers(this.peer).filter((one) => used.has(keyOf(one)) === wanted),
+    ) as [Carrier[], Carrier[]]
+    const order = [...used]
+    return [...fresh, ...rest.sort((a, b) => order.indexOf(keyOf(a)) - order.indexOf(keyOf(b)))]
   }
 
   /** The last ask did not get through: the next carrier is tried without waiting. */
@@ -289,6 +303,7 @@ export class Campaign {
       answered: false,
       fireAt: undefined,
       carrier: undefined,
+      used: new Set(),
       candidates: [],
       dials: new Map(),
       steps: [],
@@ -304,12 +319,13 @@ export class Campaign {
   /** Sends the ask of this round, the first time and again while nobody answers, by another carrier each time. */
   #ask(now: Instant): PunchOutput[] {
     const current = this.#current as Current
-    const carriers = this.#world.carriers(this.peer)
-    const carrier = carriers[current.asks % Math.max(carriers.length, 1)]
-    if (carrier === undefined) {
+    const [carrier] = this.#carriers()
+    if (carrier === undefined || current.asks >= LIMITS.asksMost) {
       current.overdueAt = undefined // the round's end, or a carrier, wakes us
       return []
     }
+    current.used.delete(keyOf(carrier)) // the least recently used comes first next time
+    current.used.add(keyOf(carrier))
     const first = current.asks === 0
     const rttMs = this.#rtt(carrier)
     current.asks++
@@ -341,7 +357,12 @@ export class Campaign {
         facts: toldTo(this.#facts, this.#world.own()),
       },
     }
-    if (!first) return [ask]
+    if (!first) {
+      // Time in which nobody can have answered does not count.
+      if (current.round.method !== 'search')
+        current.endsAt = Math.max(current.endsAt, now + current.round.patienceMs(rttMs))
+      return [ask]
+    }
     // The ask arrives, and the peer's first SYN leaves, after half a round trip; so does ours: two routers that answer strangers
     // with RST close the pair of ports for ten seconds when one is later by more than a SYN's way. A server's must not arrive
     // before the ask does, though, or an open listener would take it for a stranger, and both would wait for the other to speak.
@@ -553,6 +574,8 @@ export class Campaign {
     return carrier.rttMs * (carrier.kind === 'signal' ? 2 : 1)
   }
 }
+
+const keyOf = ({ kind, relay }: Carrier): string => `${kind} ${relay}`
 
 const FALLBACK: Pick<Round, 'patienceMs'> = { patienceMs: () => LIMITS.burstMs }
 

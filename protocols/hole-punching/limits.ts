@@ -50,6 +50,8 @@ export const LIMITS = {
   overdueRoundTrips: 2,
   overdueLeastMs: 150,
   asksPerRound: 3,
+  /** One for each carrier that appears later on top. */
+  asksMost: 6,
 
   /** How long a caller waits for something that can carry its first ask: a relayed connection on a slow path takes seconds. */
   carrierMs: 10_000,

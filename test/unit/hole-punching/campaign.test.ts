@@ -212,3 +212,23 @@ test('to meet ends everything', () => {
   assert.equal(campaign.nextWake(), undefined)
   assert.deepEqual(campaign.tick(1e9), [])
 })
+
+test('a carrier that appears when all asks are spent gets one of its own, and the time to answer it', () => {
+  const it = stage('caller', 'client')
+  it.campaign.begin(0)
+  let now = 0
+  for (
+    let wake = it.campaign.nextWake() ?? Infinity;
+    wake < 600;
+    wake = it.campaign.nextWake() ?? Infinity
+  ) {
+    now = wake
+    it.campaign.tick(now)
+  }
+  it.carriers.push({ kind: 'circuit', relay: 'R', rttMs: 100 })
+  const [sent, ...others] = it.campaign.carriersChanged(700)
+  assert.equal(sent?.type === 'send' && sent.carrier.kind, 'circuit')
+  assert.deepEqual(others, [])
+  assert.deepEqual(it.campaign.carriersChanged(701), [], 'and no second one')
+  assert.ok((it.campaign.nextWake() ?? 0) >= 700 + LIMITS.overdueLeastMs)
+})

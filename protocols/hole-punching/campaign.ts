@@ -1,4 +1,4 @@
-import { familyOf } from '../kernel/address.ts'
+import { endpoint, familyOf } from '../kernel/address.ts'
 import type { Instant } from '../kernel/machine.ts'
 import type { Rng } from '../kernel/rng.ts'
 import type { PunchMessage, RefuseCode, RoundMethod } from './codec.ts'
@@ -387,9 +387,7 @@ export class Campaign {
       lanAfterMs,
       rttMs: this.#rtt(),
     })
-    current.candidates = targets.map(({ ip, port }) =>
-      ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`,
-    )
+    current.candidates = targets.map(({ ip, port }) => endpoint(ip, port))
     if (targets.length === 0 && this.#facts.external.length === 0) return []
     if (current.fireAt === undefined || startAt < current.fireAt) {
       current.fireAt = startAt
@@ -402,7 +400,6 @@ export class Campaign {
         type: 'dial',
         peer: this.peer,
         role: this.role,
-        method: current.round.method,
         targets,
         expect: expectedOf(this.#facts),
         startAt,
@@ -442,7 +439,7 @@ export class Campaign {
       // The peer's facts may have changed while the ask waited for a carrier.
       if (target === undefined) return []
       current.fireAt = startAt + SEARCH.openAfterMs
-      current.candidates = [`${target.ip}:${target.port}`]
+      current.candidates = [endpoint(target.ip, target.port)]
       const sockets = SEARCH.sockets
       return [
         {
@@ -466,7 +463,7 @@ export class Campaign {
     )
     current.candidates = [`${ip}, ${ports.length} ports`]
     this.#note('dialled', now)
-    return [{ type: 'probe', peer, role, ip, ports, expect: [{ ip }], until }]
+    return [{ type: 'probe', peer, role, ip, ports, until }]
   }
 
   /** A search towards an address that no relay of ours has vouched for could be aimed at anybody. */

@@ -1,4 +1,4 @@
-import { canonicalIp, ipBytes } from '../kernel/address.ts'
+import { ipFromBytes, ipBytes } from '../kernel/address.ts'
 import { attempt } from '../kernel/protobuf-bytes.ts'
 import type { ValueOf } from '../kernel/protobuf.ts'
 import type { Endpoint, SideFacts } from './facts.ts'
@@ -113,23 +113,14 @@ function endpointBytes({ ip, port }: Endpoint): Uint8Array {
 
 function readEndpoint(bytes: Uint8Array): Endpoint | undefined {
   const port = ((bytes.at(-2) ?? 0) << 8) | (bytes.at(-1) ?? 0)
-  const ip = ipText(bytes.subarray(0, -2))
+  const ip = ipFromBytes(bytes.subarray(0, -2))
   return ip === undefined || !isPort(port) ? undefined : { ip, port }
-}
-
-function ipText(bytes: Uint8Array): string | undefined {
-  if (bytes.byteLength === 4) return canonicalIp(bytes.join('.'))
-  if (bytes.byteLength !== 16) return undefined
-  const groups = Array.from({ length: 8 }, (_, i) =>
-    (((bytes[2 * i] ?? 0) << 8) | (bytes[2 * i + 1] ?? 0)).toString(16),
-  )
-  return canonicalIp(groups.join(':'))
 }
 
 const isEndpoint = (endpoint: Endpoint | undefined): endpoint is Endpoint => endpoint !== undefined
 const isPort = (port: number): boolean => port >= 1 && port <= 65_535
 
-export function toHex(bytes: Uint8Array): string {
+function toHex(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
 }
 

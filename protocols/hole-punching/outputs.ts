@@ -52,7 +52,6 @@ export type PunchOutput =
       type: 'dial'
       peer: string
       role: Role
-      method: RoundMethod
       targets: Target[]
       expect: Expected[]
       startAt: Instant
@@ -72,7 +71,6 @@ export type PunchOutput =
       role: Role
       ip: string
       ports: number[]
-      expect: Expected[]
       until: Instant
     }
   /** Open many sockets to one endpoint. */

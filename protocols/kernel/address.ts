@@ -94,6 +94,11 @@ export function canonicalIp(ip: string): string | undefined {
   return bytes === undefined ? undefined : ipText(bytes)
 }
 
+/** The canonical text of an address of 4 or 16 bytes; undefined for any other number of them. */
+export function ipFromBytes(bytes: Uint8Array): string | undefined {
+  return bytes.length === 4 || bytes.length === 16 ? canonicalIp(ipText(bytes)) : undefined
+}
+
 /** How far an IP address can be seen; text that is no address is `unusable`. */
 export function scopeOf(ip: string): Scope {
   const bytes = ipBytes(ip)

@@ -1,4 +1,4 @@
-import { canonicalIp, ipBytes } from '../kernel/address.ts'
+import { ipFromBytes, ipBytes } from '../kernel/address.ts'
 import { attempt, delimited } from '../kernel/protobuf-bytes.ts'
 import type { ValueOf } from '../kernel/protobuf.ts'
 import { concat } from './box.ts'
@@ -117,20 +117,11 @@ function readPass({ to, sealed, id }: Body<'pass'>): Decoded {
 
 function readPassed({ from, seenIp, seenPort, sealed }: Body<'passed'>): Decoded {
   if (!isPeer(from)) return violation('peer', 'the sender is no Ed25519 peer id')
-  const ip = ipText(seenIp)
+  const ip = ipFromBytes(seenIp)
   if (ip === undefined || seenPort < 1 || seenPort > 65_535) {
     return violation('endpoint', 'the sender is seen at what is no endpoint')
   }
   return ok({ type: 'passed', from, ip, port: seenPort, sealed })
-}
-
-function ipText(bytes: Uint8Array): string | undefined {
-  if (bytes.length === 4) return bytes.join('.')
-  if (bytes.length !== 16) return undefined
-  const groups = Array.from({ length: 8 }, (_, i) =>
-    (((bytes[2 * i] as number) << 8) | (bytes[2 * i + 1] as number)).toString(16),
-  )
-  return canonicalIp(groups.join(':'))
 }
 
 function isPeer(bytes: Uint8Array): boolean {

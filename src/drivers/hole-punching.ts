@@ -7,6 +7,7 @@ import { multiaddr } from '@multiformats/multiaddr'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import { Turns } from '../../protocols/hole-punching/turns.ts'
 import { endpointOf, isDirect } from '../net/connection.ts'
+import { speaks } from '../net/speaks.ts'
 import { MAX_TARGETS, Puncher } from './puncher.ts'
 import type { Conversation, HolePunchingDeps } from './puncher.ts'
 
@@ -171,9 +172,10 @@ class Conversations {
   /** With a peer that speaks our own protocol, which does more, DCUtR would only be in its way. */
   async #knowsBetter({ remotePeer }: Connection): Promise<boolean> {
     const { insteadOf } = this.#deps
-    if (insteadOf === undefined) return false
-    const known = await this.#peerStore.get(remotePeer).catch(() => undefined)
-    return known?.protocols.includes(insteadOf) === true
+    return (
+      insteadOf !== undefined &&
+      (await speaks(this.#peerStore, remotePeer, insteadOf).catch(() => false))
+    )
   }
 
   async #answer(

@@ -5,6 +5,7 @@ import { multiaddr } from '@multiformats/multiaddr'
 import { endpoint, tcpAddress } from '../../protocols/kernel/address.ts'
 import type { PunchOutput, Role } from '../../protocols/hole-punching/outputs.ts'
 import type { Expected, Target } from '../../protocols/hole-punching/targets.ts'
+import { isPortTaken } from '../net/tcp-reuse/index.ts'
 import type { DialRole } from '../net/tcp-reuse/index.ts'
 
 export type DialOutput = Extract<PunchOutput, { type: 'dial' }>
@@ -24,10 +25,6 @@ const FINISH_MS = 2_000
 
 /** How long to wait for a pair of ports that is in use. */
 const PORT_TAKEN_MS = 50
-
-function isPortTaken(err: unknown): boolean {
-  return /EADDRNOTAVAIL|EADDRINUSE/.test((err as Error).message)
-}
 
 /** Dials one peer's endpoints, in one role, until both sides have met. */
 export class PunchDials {
@@ -59,7 +56,7 @@ export class PunchDials {
   /** The plan as it is now: further endpoints are dialled as well, and what is under way goes on. */
   follow(plan: DialOutput): void {
     this.#plan = plan
-    for (const one of plan.expect) this.expect(one)
+    for (const one of plan.expect) this.#expect(one)
     for (const target of plan.targets) {
       const key = endpoint(target.ip, target.port)
       if (this.#dialled.has(key)) continue
@@ -69,16 +66,12 @@ export class PunchDials {
   }
 
   /** The server's connection may reach our listener instead of our socket: as client we expect it. */
-  expect({ ip, port }: Expected, uses?: number): void {
+  #expect({ ip, port }: Expected): void {
     if (this.role === 'server') return
     const key = `${ip} ${port ?? ''}`
     if (this.#expected.has(key)) return
     try {
-      const from = {
-        host: ip,
-        ...(port !== undefined && { port }),
-        ...(uses !== undefined && { uses }),
-      }
+      const from = { host: ip, ...(port !== undefined && { port }) }
       this.#expected.set(key, this.#deps.expectPunch(from))
     } catch (err) {
       this.#log('cannot expect %s - %e', key, err)

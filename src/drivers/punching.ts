@@ -78,7 +78,6 @@ interface Work extends Disposable {
   search: AbortController | undefined
   method: RoundMethod
   side: 'caller' | 'callee'
-  role: Role
   /** Unix time. */
   since: number
 }
@@ -271,7 +270,7 @@ export class PunchingDriver {
     await stream.close({ signal })
   }
 
-  #workWith(peer: string, role: Role = 'client'): Work {
+  #workWith(peer: string): Work {
     const known = this.#work.get(peer)
     if (known !== undefined) return known
     const named = this.#deps.expectMethod(peer, (connection) => this.#metBy(peer, connection))
@@ -281,7 +280,6 @@ export class PunchingDriver {
       method: 'meet',
       side: 'caller',
       since: Date.now(),
-      role,
       [Symbol.dispose]: () => named[Symbol.dispose](),
     }
     this.#work.set(peer, work)
@@ -290,7 +288,6 @@ export class PunchingDriver {
 
   #dial(plan: Extract<PunchOutput, { type: 'dial' }>): void {
     const work = this.#workWith(plan.peer)
-    work.role = plan.role
     if (work.dials !== undefined && work.dials.role === plan.role) return work.dials.follow(plan)
     work.dials?.stop(false)
     work.dials = new PunchDials(plan, { ...this.#deps, now: () => systemClock.now() }, this.#log)
@@ -307,7 +304,6 @@ export class PunchingDriver {
     const from = this.#deps.transport.listening().find(({ family }) => family === 4)
     if (from === undefined) return
     const work = this.#workWith(peer)
-    work.role = role
     const signal = this.#beginSearch(work, until)
     using _expected =
       role === 'client'
@@ -333,7 +329,6 @@ export class PunchingDriver {
   async #knock(plan: Extract<PunchOutput, { type: 'knock' }>): Promise<void> {
     const { peer, role, ip, port, sockets, startAt, until } = plan
     const work = this.#workWith(peer)
-    work.role = role
     const signal = this.#beginSearch(work, until)
     await aborted(AbortSignal.any([signal, AbortSignal.timeout(msUntil(startAt))]))
     if (signal.aborted) return

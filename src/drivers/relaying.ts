@@ -21,6 +21,7 @@ import type {
   KeptRelay,
 } from '../../protocols/relaying/keeper.ts'
 import { KEEPER_LIMITS } from '../../protocols/relaying/limits.ts'
+import { speaks } from '../net/speaks.ts'
 import { systemClock } from './clock.ts'
 import { drive } from './drive.ts'
 import type { Driven } from './drive.ts'
@@ -204,11 +205,11 @@ export class RelayingDriver {
     }
     events.addEventListener('peer:identify', onIdentify)
     try {
-      if (await speaks(peerStore, id)) return true
+      if (await speaks(peerStore, id, RELAY_V2_HOP_CODEC)) return true
       const wait = AbortSignal.any([signal, AbortSignal.timeout(IDENTIFY_MS)])
       await within(identified, wait).catch(() => {})
       signal.throwIfAborted()
-      return await speaks(peerStore, id)
+      return await speaks(peerStore, id, RELAY_V2_HOP_CODEC)
     } finally {
       events.removeEventListener('peer:identify', onIdentify)
     }
@@ -268,11 +269,6 @@ function findStore(transportManager: TransportManager): StockStore {
     .find((each) => each[Symbol.toStringTag] === '@libp2p/circuit-relay-v2-transport')
   if (transport === undefined) throw new Error('libp2p runs without the circuit relay transport')
   return (transport as unknown as { reservationStore: StockStore }).reservationStore
-}
-
-async function speaks(peerStore: PeerStore, id: PeerId): Promise<boolean> {
-  if (!(await peerStore.has(id))) return false
-  return (await peerStore.get(id)).protocols.includes(RELAY_V2_HOP_CODEC)
 }
 
 /** Settles as `work` does, or rejects when the signal fires first. */

@@ -69,10 +69,12 @@ export class Links {
     return this.#links.get(peer)?.path
   }
 
-  /** The connection that new streams to the peer should use. */
-  best(peer: PeerKey): Held | undefined {
-    const link = this.#links.get(peer)
-    return link === undefined ? undefined : best(link.held.values(), Date.now())
+  /** The connection that new streams to the peer should use; another one than `avoid`. */
+  best(peer: PeerKey, avoid?: string): Held | undefined {
+    return best(
+      this.held(peer).filter(({ id }) => id !== avoid),
+      Date.now(),
+    )
   }
 
   direct(peer: PeerKey): Connection | undefined {

@@ -1,5 +1,5 @@
 import type { PrivateKey } from '@libp2p/interface'
-import { parseAddress, scopeOf } from '../../protocols/kernel/address.ts'
+import { endpointAddress, parseAddress, scopeOf } from '../../protocols/kernel/address.ts'
 import { BoundedMap } from '../../protocols/kernel/bounded.ts'
 import { NOTHING_KNOWN } from '../../protocols/hole-punching/facts.ts'
 import type { Endpoint, SideFacts } from '../../protocols/hole-punching/facts.ts'
@@ -199,9 +199,8 @@ function relaysIn(known: KnownPeer | undefined): PeerKey[] {
   return [...new Set(relays.filter((relay) => relay !== undefined))]
 }
 
-/** `ip:port` or `[ip]:port`. */
+/** What `endpoint` of the kernel wrote. */
 function readEndpoint(text: string): Endpoint[] {
-  const at = text.lastIndexOf(':')
-  const ip = text.slice(0, at).replace(/^\[|\]$/g, '')
-  return at < 0 ? [] : [{ ip, port: Number(text.slice(at + 1)) }]
+  const parsed = parseAddress(endpointAddress(text))
+  return parsed === undefined ? [] : [{ ip: parsed.host, port: parsed.port }]
 }

@@ -3,7 +3,6 @@ import type { Connection, PrivateKey } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import { multiaddr } from '@multiformats/multiaddr'
 import { scopeOf, tcpAddress } from '../../protocols/kernel/address.ts'
-import { best } from '../../protocols/paths/choose.ts'
 import type { OwnNetwork } from '../../protocols/paths/rank.ts'
 import type { Scope } from '../../protocols/peer-exchange/hygiene.ts'
 import { autoNatV1, autoNatV2 } from '../drivers/autonat.ts'
@@ -238,10 +237,7 @@ export async function makeParts(
   parts.resumption = createResumption({
     handle: (protocol, handler, options) => seam.registrar.handle(protocol, handler, options),
     unhandle: (protocol) => seam.registrar.unhandle(protocol),
-    best: (peer, avoid) => {
-      const others = parts.links.held(peer).filter(({ id }) => id !== avoid)
-      return best(others, Date.now())?.connection
-    },
+    best: (peer, avoid) => parts.links.best(peer, avoid)?.connection,
     connect: (peer, options) => parts.connector.connect(peer, options),
     suspect: (peer) => parts.liveness.suspect(peer),
     openStream,

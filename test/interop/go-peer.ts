@@ -1,6 +1,7 @@
 /** A go-libp2p peer on a host: starts the program, hears its lines, gives it commands. */
 import type { Place, Program } from '../lab/host.ts'
 import { goPeerProgram } from './go-build.ts'
+import { News } from '../lab/news.ts'
 
 /** What the program says, by `type`; `go/` is the other half of this. */
 export interface GoLines {
@@ -52,15 +53,15 @@ export class GoPeer {
   readonly name: string
   readonly program: Program
   readonly heard: Heard[] = []
-  readonly #waiting = new Set<() => void>()
+  readonly #news = new News()
 
   private constructor(name: string, program: Program) {
     this.name = name
     this.program = program
     program.lines.on('line', (text) => this.#hear(text))
     void program.exited.then(
-      () => this.#wake(),
-      () => this.#wake(),
+      () => this.#news.tell(),
+      () => this.#news.tell(),
     )
   }
 
@@ -94,7 +95,7 @@ export class GoPeer {
         throw new Error(`${this.name} ended before ${type}\n${this.tail()}`)
       if (left <= 0)
         throw new Error(`${this.name}: no ${type} within ${deadlineMs} ms\n${this.tail()}`)
-      await this.#next(left)
+      await this.#news.next(left)
     }
   }
 
@@ -161,19 +162,6 @@ export class GoPeer {
       return
     }
     if (this.heard.length < LINES_KEPT) this.heard.push({ line, atMs: performance.now() })
-    this.#wake()
-  }
-
-  #wake(): void {
-    for (const wake of this.#waiting) wake()
-  }
-
-  async #next(deadlineMs: number): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>()
-    const timer = setTimeout(resolve, deadlineMs)
-    this.#waiting.add(resolve)
-    await promise
-    this.#waiting.delete(resolve)
-    clearTimeout(timer)
+    this.#news.tell()
   }
 }

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { Agent, request } from 'undici'
 import type { ForwardInfo, NodeEvent, Path, PeerStatus, PingResult } from '../../src/types.ts'
 import type { Place, Program } from './host.ts'
+import { News } from './news.ts'
 
 /** The command line under test; WARREN_LAB_MAIN names another one, such as the built one. */
 const MAIN =
@@ -54,7 +55,7 @@ export class LabNode {
   readonly program: Program
   readonly seen: Seen[] = []
   readonly #agent: Agent
-  readonly #waiting = new Set<() => void>()
+  readonly #news = new News()
 
   private constructor(host: Place, name: string, program: Program, socketPath: string) {
     this.host = host
@@ -62,7 +63,7 @@ export class LabNode {
     this.program = program
     this.#agent = new Agent({ connect: { socketPath } })
     program.lines.on('line', (line) => this.#heard(line))
-    void program.exited.then(() => this.#wake()).catch(() => this.#wake())
+    void program.exited.then(() => this.#news.tell()).catch(() => this.#news.tell())
   }
 
   /** Creates the identity of a node before it starts, and returns its peer id. */
@@ -124,7 +125,7 @@ export class LabNode {
         throw new Error(`${this.name} ended before ${type}\n${this.tail()}`)
       if (left <= 0)
         throw new Error(`${this.name}: no ${type} within ${deadlineMs} ms\n${this.tail()}`)
-      await this.#next(left)
+      await this.#news.next(left)
     }
   }
 
@@ -227,19 +228,6 @@ export class LabNode {
       return
     }
     if (this.seen.length < EVENTS_KEPT) this.seen.push({ event, atMs: performance.now() })
-    this.#wake()
-  }
-
-  #wake(): void {
-    for (const wake of this.#waiting) wake()
-  }
-
-  async #next(deadlineMs: number): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>()
-    const timer = setTimeout(resolve, deadlineMs)
-    this.#waiting.add(resolve)
-    await promise
-    this.#waiting.delete(resolve)
-    clearTimeout(timer)
+    this.#news.tell()
   }
 }

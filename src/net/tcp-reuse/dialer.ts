@@ -148,7 +148,8 @@ function mustKeepPort(options: DialRole): boolean {
   return options.fallback === false && options.fromListenPort !== false
 }
 
-function isPortTaken(err: unknown): boolean {
+/** The port that a dial was to leave from has a connection to that remote address and port already. */
+export function isPortTaken(err: unknown): boolean {
   const { code } = err as NodeJS.ErrnoException
   return code === 'EADDRINUSE' || code === 'EADDRNOTAVAIL'
 }

@@ -10,6 +10,7 @@ export type {
   TcpReuseOptions,
   TcpReuseTransport,
 } from './types.ts'
+export { isPortTaken } from './dialer.ts'
 export type { LocalEndpoint, SocketApi } from './bound-socket.ts'
 export type { ExpectedPunch } from './punches.ts'
 export type { PortReuse } from './self-test.ts'

@@ -135,6 +135,8 @@ export class Membership implements Machine<Input, Output> {
   #rescuedAt = -Infinity
   #replacedAt = -Infinity
   #alone = false
+  /** Bootstraps we keep though nothing binds us, until there are neighbours. */
+  readonly #spared = new Set<PeerKey>()
   #chosenCount = 0
   #acceptedCount = 0
 
@@ -217,6 +219,7 @@ export class Membership implements Machine<Input, Output> {
     }
     if (this.#startedAt !== undefined) {
       this.#fill(now, out)
+      this.#releaseSpared(out)
       this.#report(now, out)
     }
     return out
@@ -333,8 +336,8 @@ export class Membership implements Machine<Input, Output> {
     if (contact?.errand !== 'visit') return
     contact.errand = undefined
     this.#timers.clear(`errand ${peer}`)
-    // A node that lacks neighbours keeps whom it has just seen.
-    if (this.#missing() > 0 && !contact.limited) this.#court(contact, now, out)
+    // A node that has next to no neighbours keeps whom it has just seen.
+    if (this.#needy && !contact.limited) this.#court(contact, now, out)
     else this.#releaseIfIdle(contact, out)
   }
 
@@ -349,7 +352,10 @@ export class Membership implements Machine<Input, Output> {
   #giveUp(peer: PeerKey, restMs: number, now: Instant, out: Output[]): void {
     const contact = this.#contacts.get(peer)
     if (contact?.errand === undefined) return
-    if (contact.errand === 'neighbour') this.#rests.wait(peer, now + restMs)
+    if (contact.errand === 'neighbour') {
+      this.#rests.wait(peer, now + restMs)
+      this.#noNeighbour(peer)
+    }
     contact.errand = undefined
     this.#timers.clear(`errand ${peer}`)
     this.#timers.clear(`direct ${peer}`)
@@ -358,9 +364,20 @@ export class Membership implements Machine<Input, Output> {
 
   #releaseIfIdle({ peer, chosen, accepted, errand, dialled }: Contact, out: Output[]): void {
     if (chosen || accepted || errand !== undefined || !dialled) return
+    if (this.#candidates.everybody) return
     // A bootstrap of another kind, a mere relay perhaps, may be all that a young node has.
-    if (this.#candidates.everybody || (this.#needy && this.#bootstraps.has(peer))) return
-    out.push({ type: 'release', peer })
+    if (this.#needy && this.#bootstraps.has(peer)) this.#spared.add(peer)
+    else out.push({ type: 'release', peer })
+  }
+
+  #releaseSpared(out: Output[]): void {
+    if (this.#spared.size === 0 || this.#needy) return
+    const spared = [...this.#spared]
+    this.#spared.clear()
+    for (const peer of spared) {
+      const contact = this.#contacts.get(peer)
+      if (contact !== undefined) this.#releaseIfIdle(contact, out)
+    }
   }
 
   // --- neighbours ---------------------------------------------------------------------------------------
@@ -385,6 +402,10 @@ export class Membership implements Machine<Input, Output> {
     if (ack?.verdict === 'accepted') {
       this.#choose(contact, now, out)
       return
+    }
+    // What was lost may have been a yes: then the other side must not count on us.
+    if (ack === undefined && !contact.accepted) {
+      out.push({ type: 'tell', peer: contact.peer, frame: { type: 'neighbourEnd', entries: [] } })
     }
     const asked = Math.min((ack?.retryS ?? 0) * 1000, limits.noDirectPathMs)
     this.#giveUp(contact.peer, Math.max(asked, limits.retryMs.refused), now, out)
@@ -573,20 +594,26 @@ export class Membership implements Machine<Input, Output> {
   #chooseMore(everybody: boolean, now: Instant, out: Output[]): Instant {
     if (this.#dials.size >= this.#dialLimit) return Infinity // looked at again when one ends
     let soonest = now + limits.idleMs
-    for (const entry of this.#inOrder(everybody)) {
-      const missing = everybody ? Infinity : this.#missing()
-      if (missing <= 0 || this.#dials.size >= this.#dialLimit) return Infinity
-      const { peer } = entry
-      const contact = this.#contacts.get(peer)
-      if (peer === this.#self || this.#dials.has(peer) || this.#bootstraps.has(peer)) continue
-      if (contact?.chosen || contact?.errand === 'neighbour') continue
-      const until = this.#rests.until(peer)
+    const fits = (entry: BookEntry): boolean => {
+      if (!this.#mayChoose(entry)) return false
+      const until = this.#rests.until(entry.peer)
       if (until > now) soonest = Math.min(soonest, until)
-      else if (!everybody && !this.#fits(entry)) continue
-      else if (contact !== undefined) this.#court(contact, now, out)
-      else this.#dial(peer, 'neighbour', now, out)
+      return until <= now && (everybody || this.#isApart(entry))
+    }
+    let missing = everybody ? Infinity : this.#missing()
+    for (const entry of this.#inOrder(everybody, fits)) {
+      const contact = this.#contacts.get(entry.peer)
+      if (contact !== undefined) this.#court(contact, now, out)
+      else if (!this.#dial(entry.peer, 'neighbour', now, out)) continue
+      if (--missing <= 0 || this.#dials.size >= this.#dialLimit) return Infinity
     }
     return soonest
+  }
+
+  #mayChoose({ peer }: BookEntry): boolean {
+    const contact = this.#contacts.get(peer)
+    if (contact?.chosen || contact?.errand === 'neighbour') return false
+    return peer !== this.#self && !this.#dials.has(peer) && !this.#bootstraps.has(peer)
   }
 
   get #dialLimit(): number {
@@ -594,18 +621,17 @@ export class Membership implements Machine<Input, Output> {
   }
 
   /** Everybody in a small overlay; else old acquaintances to begin with, then the sample; others only in need. */
-  *#inOrder(everybody: boolean): Generator<BookEntry> {
-    if (everybody) {
-      yield* this.#candidates.all()
-      return
-    }
-    if (!this.#joined) yield* this.#candidates.anchors().slice(0, limits.enough)
-    yield* this.#candidates.ofSample()
-    if (this.#candidates.isSmall || this.#needy || !this.#joined) yield* this.#candidates.others()
+  *#inOrder(everybody: boolean, fits: (entry: BookEntry) => boolean): Generator<BookEntry> {
+    if (everybody) return yield* this.#candidates.all().filter(fits)
+    if (!this.#joined) yield* this.#candidates.anchors().slice(0, limits.enough).filter(fits)
+    yield* this.#candidates.ofSample(fits)
+    const short = this.#candidates.isSmall || this.#needy || !this.#joined
+    // What was taken before this has changed what fits.
+    if (short) for (const one of this.#candidates.others()) if (fits(one)) yield one
   }
 
   /** One neighbour of an address group, unless there are few to choose from. */
-  #fits({ group }: BookEntry): boolean {
+  #isApart({ group }: BookEntry): boolean {
     if (this.#trusted || this.#candidates.isSmall || this.#needy) return true
     for (const one of this.#contacts.values()) if (one.chosen && one.group === group) return false
     return true
@@ -638,13 +664,21 @@ export class Membership implements Machine<Input, Output> {
   }
 
   #dialFailed(peer: PeerKey, now: Instant, out: Output[]): void {
-    if (!this.#dials.delete(peer)) return
+    const purpose = this.#dials.get(peer)
+    if (purpose === undefined) return
+    this.#dials.delete(peer)
+    if (purpose === 'neighbour') this.#noNeighbour(peer)
     this.#timers.clear(`silent ${peer}`)
     this.#bootstraps.failed(peer, this.#size(), now)
     if (this.#known.book.get(peer)?.standing === 'lost' && !this.#candidates.everybody) {
       this.#rests.lost(peer, now)
     } else this.#rest(peer, now)
     out.push({ type: 'missed', peer })
+  }
+
+  #noNeighbour(peer: PeerKey): void {
+    const entry = this.#known.book.get(peer)
+    if (entry !== undefined) this.#candidates.failed(entry)
   }
 
   #rest(peer: PeerKey, now: Instant): void {

@@ -135,7 +135,7 @@ export class Membership implements Machine<Input, Output> {
   #rescuedAt = -Infinity
   #replacedAt = -Infinity
   #alone = false
-  /** Bootstraps we keep though nothing binds us, until there are neighbours. */
+  /** Links we keep though nothing binds us, while the overlay is small or we have next to no neighbours. */
   readonly #spared = new Set<PeerKey>()
   #chosenCount = 0
   #acceptedCount = 0
@@ -231,7 +231,7 @@ export class Membership implements Machine<Input, Output> {
     else if (name === 'errand') this.#giveUp(peer, limits.retryMs.refused, now, out)
     else if (name === 'direct') this.#directOrNot(peer, now, out)
     else if (name === 'visit') this.#visit(now, out)
-    else if (name === 'rotate') this.#rotate(now)
+    else if (name === 'rotate') this.#rotate(now, out)
     else if (name === 'healed') out.push({ type: 'healing', healing: false })
     else if (name === 'alone' && this.#links() === 0) {
       this.#alone = true
@@ -263,7 +263,10 @@ export class Membership implements Machine<Input, Output> {
     if (before !== undefined) {
       before.limited = limited
       if (address !== undefined) before.group = groupOfAddress(address)
-      if (before.errand === undefined) before.errand = purpose
+      if (purpose !== undefined && before.errand === undefined) {
+        before.errand = purpose
+        this.#timers.set(`errand ${peer}`, now + limits.errandMs)
+      }
       this.#advance(before, now, out)
       return
     }
@@ -364,14 +367,14 @@ export class Membership implements Machine<Input, Output> {
 
   #releaseIfIdle({ peer, chosen, accepted, errand, dialled }: Contact, out: Output[]): void {
     if (chosen || accepted || errand !== undefined || !dialled) return
-    if (this.#candidates.everybody) return
     // A bootstrap of another kind, a mere relay perhaps, may be all that a young node has.
-    if (this.#needy && this.#bootstraps.has(peer)) this.#spared.add(peer)
+    const precious = this.#needy && this.#bootstraps.has(peer)
+    if (precious || this.#candidates.everybody) this.#spared.add(peer)
     else out.push({ type: 'release', peer })
   }
 
   #releaseSpared(out: Output[]): void {
-    if (this.#spared.size === 0 || this.#needy) return
+    if (this.#spared.size === 0 || this.#needy || this.#candidates.everybody) return
     const spared = [...this.#spared]
     this.#spared.clear()
     for (const peer of spared) {
@@ -405,7 +408,8 @@ export class Membership implements Machine<Input, Output> {
     }
     // What was lost may have been a yes: then the other side must not count on us.
     if (ack === undefined && !contact.accepted) {
-      out.push({ type: 'tell', peer: contact.peer, frame: { type: 'neighbourEnd', entries: [] } })
+      const end: Frame = { type: 'neighbourEnd', entries: [], evicted: false }
+      out.push({ type: 'tell', peer: contact.peer, frame: end })
     }
     const asked = Math.min((ack?.retryS ?? 0) * 1000, limits.noDirectPathMs)
     this.#giveUp(contact.peer, Math.max(asked, limits.retryMs.refused), now, out)
@@ -424,12 +428,12 @@ export class Membership implements Machine<Input, Output> {
       contact.since = now
       out.push({ type: 'neighbour', peer, role: 'chosen' })
     }
-    if (this.#rotating && this.#chosenCount > limits.chosen) this.#letGo(contact, now, out)
+    if (this.#rotating && this.#chosenCount > limits.chosen) this.#letOneGo(now, out, contact)
     this.#joined ||= this.#chosenCount >= limits.chosen
   }
 
-  /** The newcomer takes the place of one of the others. */
-  #letGo(newcomer: Contact, now: Instant, out: Output[]): void {
+  /** Of those we chose one leaves, not the newcomer that takes its place. */
+  #letOneGo(now: Instant, out: Output[], newcomer?: Contact): void {
     this.#rotating = false
     const others = [...this.#contacts.values()].filter((one) => one.chosen && one !== newcomer)
     const victim = others[Math.floor(this.#rng() * others.length)]
@@ -438,7 +442,7 @@ export class Membership implements Machine<Input, Output> {
     victim.chosen = false
     this.#count(victim, 1)
     this.#rests.wait(victim.peer, now + limits.retryMs.full)
-    out.push({ type: 'tell', peer: victim.peer, frame: this.#farewell(victim.peer, now) })
+    out.push({ type: 'tell', peer: victim.peer, frame: this.#farewell(victim.peer, false, now) })
     const still = victim.accepted
     out.push(
       still
@@ -448,8 +452,9 @@ export class Membership implements Machine<Input, Output> {
     this.#releaseIfIdle(victim, out)
   }
 
-  #farewell(peer: PeerKey, now: Instant): Frame {
-    return { type: 'neighbourEnd', entries: this.#known.alternativesFor(peer, now) }
+  /** `evicted`: it chose us, and we have no place for it any more; else we do not choose it any more. */
+  #farewell(peer: PeerKey, evicted: boolean, now: Instant): Frame {
+    return { type: 'neighbourEnd', entries: this.#known.alternativesFor(peer, now), evicted }
   }
 
   #request(
@@ -509,23 +514,28 @@ export class Membership implements Machine<Input, Output> {
   #evict(peer: PeerKey, now: Instant, out: Output[]): void {
     const victim = this.#contacts.get(peer)
     if (victim === undefined) return
-    out.push({ type: 'tell', peer, frame: this.#farewell(peer, now) })
+    out.push({ type: 'tell', peer, frame: this.#farewell(peer, true, now) })
     victim.accepted = false
     this.#acceptedCount--
     out.push({ type: 'neighbour-lost', peer }, { type: 'release', peer })
   }
 
-  /** The other side does not keep the link any more, whichever of us chose the other. */
-  #ended(peer: PeerKey, { entries }: FrameOf<'neighbourEnd'>, now: Instant, out: Output[]): void {
+  /** The other side does not choose us any more, or has no place for us; what we chose or gave ourselves stays. */
+  #ended(peer: PeerKey, end: FrameOf<'neighbourEnd'>, now: Instant, out: Output[]): void {
     const contact = this.#contacts.get(peer)
     if (contact === undefined) return
-    out.push({ type: 'offered', peer, entries })
-    if (!contact.chosen && !contact.accepted) return
+    out.push({ type: 'offered', peer, entries: end.entries })
+    const before = roleOf(contact)
     this.#count(contact, -1)
-    if (contact.chosen) this.#rests.wait(peer, now + limits.retryMs.full)
-    contact.chosen = false
-    contact.accepted = false
-    out.push({ type: 'neighbour-lost', peer })
+    if (end.evicted) {
+      contact.chosen = false
+      this.#rests.wait(peer, now + limits.retryMs.full)
+    } else contact.accepted = false
+    this.#count(contact, 1)
+    const role = roleOf(contact)
+    if (role === before) return
+    if (role === undefined) out.push({ type: 'neighbour-lost', peer })
+    else out.push({ type: 'neighbour', peer, role })
     this.#releaseIfIdle(contact, out)
   }
 
@@ -705,13 +715,16 @@ export class Membership implements Machine<Input, Output> {
     }
   }
 
-  #rotate(now: Instant): void {
+  #rotate(now: Instant, out: Output[]): void {
     const age = now - (this.#startedAt ?? now)
     const { young, steady, healing } = limits.rotateMs
     const calm = age < limits.mixingMs ? young : steady
     const every = this.#healing.isOn(now) ? healing : calm
     this.#timers.set('rotate', now + jittered(every, 0.25, this.#rng))
-    this.#rotating = !this.#candidates.everybody && this.#chosenCount >= limits.chosen
+    if (this.#candidates.everybody) return
+    // What is left of the time when everybody knew everybody goes without being replaced.
+    if (this.#chosenCount > limits.chosen) this.#letOneGo(now, out)
+    else this.#rotating = this.#chosenCount === limits.chosen
   }
 
   /** A sign that the overlay was split and is whole again. */
@@ -752,4 +765,10 @@ export class Membership implements Machine<Input, Output> {
   #size(): number {
     return Math.max(this.#known.book.valid, this.#known.sampler.estimate() ?? 0)
   }
+}
+
+/** A peer that is both counts as chosen. */
+function roleOf({ chosen, accepted }: Contact): Role | undefined {
+  if (chosen) return 'chosen'
+  return accepted ? 'accepted' : undefined
 }

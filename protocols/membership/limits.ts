@@ -30,9 +30,13 @@ export const limits = {
   /** Candidates of one class, public or hidden, that are tried before the class is drawn again. */
   classTries: 4,
 
-  /** Visits see whether peers of the sample are there, and ask them: often while young, then steadily. */
-  visitMs: { young: 60_000, steady: 120_000 },
-  youngMs: 1_800_000,
+  /**
+   * Visits see whether peers of the sample are there, and ask them. Each that finds somebody makes the pause before the next
+   * half as long again; one that finds nobody is followed at once, and by shorter pauses: the more of the sample is
+   * stale, the more is looked at.
+   */
+  visitMs: { first: 30_000, most: 300_000, afterNobody: 5_000 },
+  visitGrowth: 1.5,
   /** Somebody met this recently need not be visited. */
   metRecentlyMs: 3_600_000,
   /** One visit in so many goes to a lost peer: it may be the other half of a split overlay. */

@@ -132,6 +132,7 @@ export class Membership implements Machine<Input, Output> {
   #startedAt: Instant | undefined
   #joined = false
   #visits = 0
+  #visitEvery: number = limits.visitMs.first
   #rescuedAt = -Infinity
   #replacedAt = -Infinity
   #alone = false
@@ -217,7 +218,8 @@ export class Membership implements Machine<Input, Output> {
         this.#timers.takeDue(Infinity)
         break
     }
-    if (this.#startedAt !== undefined) {
+    // Answering others changes nothing about what we lack.
+    if (this.#startedAt !== undefined && input.type !== 'request') {
       this.#fill(now, out)
       this.#releaseSpared(out)
       this.#report(now, out)
@@ -233,7 +235,7 @@ export class Membership implements Machine<Input, Output> {
     else if (name === 'visit') this.#visit(now, out)
     else if (name === 'rotate') this.#rotate(now, out)
     else if (name === 'healed') out.push({ type: 'healing', healing: false })
-    else if (name === 'alone' && this.#links() === 0) {
+    else if (name === 'alone' && !this.#hasLinks()) {
       this.#alone = true
       out.push({ type: 'alone', alone: true })
     }
@@ -244,7 +246,7 @@ export class Membership implements Machine<Input, Output> {
     const hasBook = this.#known.book.count('reached') >= limits.bookEnough
     const at = hasBook || this.#candidates.anchors().length >= limits.bookEnough
     this.#bootstraps.start(bootstraps, this.#self, now + (at ? limits.bookFirstMs : 0))
-    this.#timers.set('visit', now + jittered(limits.visitMs.young, 0.25, this.#rng))
+    this.#timers.set('visit', now + jittered(this.#visitEvery, 0.25, this.#rng))
     this.#timers.set('rotate', now + jittered(limits.rotateMs.young, 0.25, this.#rng))
   }
 
@@ -339,8 +341,8 @@ export class Membership implements Machine<Input, Output> {
     if (contact?.errand !== 'visit') return
     contact.errand = undefined
     this.#timers.clear(`errand ${peer}`)
-    // A node that has next to no neighbours keeps whom it has just seen.
-    if (this.#needy && !contact.limited) this.#court(contact, now, out)
+    // A node that has next to no neighbours, and knows nobody else, keeps whom it has just seen.
+    if (this.#needy && this.#candidates.isSmall && !contact.limited) this.#court(contact, now, out)
     else this.#releaseIfIdle(contact, out)
   }
 
@@ -566,12 +568,13 @@ export class Membership implements Machine<Input, Output> {
 
   /** How many more neighbours of our choosing we want, those on the way counted. */
   #missing(): number {
+    const wanted = limits.chosen + (this.#rotating ? 1 : 0)
+    if (this.#chosenCount >= wanted) return 0
     let under = 0
     for (const purpose of this.#dials.values()) if (purpose === 'neighbour') under++
     for (const { errand, chosen } of this.#contacts.values()) {
       if (errand === 'neighbour' && !chosen) under++
     }
-    const wanted = limits.chosen + (this.#rotating ? 1 : 0)
     return wanted - this.#chosenCount - under
   }
 
@@ -595,7 +598,8 @@ export class Membership implements Machine<Input, Output> {
     const most = waiting ? limits.bootstrapDials : limits.dials
     for (const peer of due.slice(0, most)) {
       if (this.#contacts.has(peer) || this.#dials.has(peer)) continue
-      const purpose = this.#missing() > 0 ? 'neighbour' : 'visit'
+      // In a large overlay they only show the way: neighbours of everybody would be what the overlay hangs on.
+      const purpose = this.#candidates.isSmall && this.#missing() > 0 ? 'neighbour' : 'visit'
       this.#dial(peer, purpose, now, out)
     }
   }
@@ -632,7 +636,10 @@ export class Membership implements Machine<Input, Output> {
 
   /** Everybody in a small overlay; else old acquaintances to begin with, then the sample; others only in need. */
   *#inOrder(everybody: boolean, fits: (entry: BookEntry) => boolean): Generator<BookEntry> {
-    if (everybody) return yield* this.#candidates.all().filter(fits)
+    if (everybody) {
+      yield* this.#candidates.all().filter(fits)
+      return
+    }
     if (!this.#joined) yield* this.#candidates.anchors().slice(0, limits.enough).filter(fits)
     yield* this.#candidates.ofSample(fits)
     const short = this.#candidates.isSmall || this.#needy || !this.#joined
@@ -678,6 +685,7 @@ export class Membership implements Machine<Input, Output> {
     if (purpose === undefined) return
     this.#dials.delete(peer)
     if (purpose === 'neighbour') this.#noNeighbour(peer)
+    else this.#foundNobody(peer, now)
     this.#timers.clear(`silent ${peer}`)
     this.#bootstraps.failed(peer, this.#size(), now)
     if (this.#known.book.get(peer)?.standing === 'lost' && !this.#candidates.everybody) {
@@ -699,8 +707,8 @@ export class Membership implements Machine<Input, Output> {
 
   #visit(now: Instant, out: Output[]): void {
     const age = now - (this.#startedAt ?? now)
-    const every = age < limits.youngMs ? limits.visitMs.young : limits.visitMs.steady
-    this.#timers.set('visit', now + jittered(every, 0.25, this.#rng))
+    this.#timers.set('visit', now + jittered(this.#visitEvery, 0.25, this.#rng))
+    this.#visitEvery = Math.min(this.#visitEvery * limits.visitGrowth, limits.visitMs.most)
     const estimate = this.#known.sampler.estimate()
     // Before the sampler has been offered everybody, the estimate only grows.
     const grown = estimate !== undefined && age > limits.mixingMs
@@ -713,6 +721,13 @@ export class Membership implements Machine<Input, Output> {
       if (busy || this.#rests.until(peer) > now) continue
       if (this.#dial(peer, 'visit', now, out)) return
     }
+  }
+
+  #foundNobody(peer: PeerKey, now: Instant): void {
+    // That a lost peer is still lost says nothing about the sample.
+    if (this.#known.book.get(peer)?.standing === 'lost' || this.#bootstraps.has(peer)) return
+    this.#visitEvery = limits.visitMs.first
+    this.#timers.set('visit', now + limits.visitMs.afterNobody)
   }
 
   #rotate(now: Instant, out: Output[]): void {
@@ -744,7 +759,7 @@ export class Membership implements Machine<Input, Output> {
   #report(now: Instant, out: Output[]): void {
     const unreachable = this.#bootstraps.report()
     if (unreachable !== undefined) out.push({ type: 'bootstraps-unreachable', peers: unreachable })
-    if (this.#links() > 0) {
+    if (this.#hasLinks()) {
       this.#timers.clear('alone')
       if (this.#alone) out.push({ type: 'alone', alone: false })
       this.#alone = false
@@ -754,12 +769,11 @@ export class Membership implements Machine<Input, Output> {
   }
 
   /** Links that count: strangers who only connect to us are no members. */
-  #links(): number {
-    let count = 0
+  #hasLinks(): boolean {
     for (const { peer, greeted } of this.#contacts.values()) {
-      if (greeted || this.#bootstraps.has(peer)) count++
+      if (greeted || this.#bootstraps.has(peer)) return true
     }
-    return count
+    return false
   }
 
   #size(): number {

@@ -9,9 +9,9 @@ import type { Learnt } from './keep-alive.ts'
 
 export const LIVENESS = {
   /** Links are not left idle for longer, whatever the NAT allows: half of silent deaths shall be found within 20 s. */
-  idleMs: 20_000,
+  idleMs: 25_000,
   /** How long a pong may take: a second for the worst path, the rest for what TCP sends again and a busy peer. */
-  pongMs: 4_000,
+  pongMs: 3_000,
   /** A link on which a flow of data has stopped is asked with less patience: twice this. */
   suspectPongMs: 2_000,
   /** Links that are asked as well when such a one was dead: our own network may be another one now. */

@@ -44,7 +44,8 @@ export class Answers {
       envelope: own.envelope ?? new Uint8Array(),
       nowS: Math.floor(now / 1000),
       seenAddr: contact.seenAddr,
-      entries: this.some(contact, limits.greetingEntries, now),
+      // In a large overlay whoever greets pulls at once, or has come only to see whether we are here.
+      entries: this.#isSmall ? this.some(contact, limits.greetingEntries, now) : [],
     }
   }
 
@@ -121,14 +122,18 @@ export class Answers {
     return (book.setHash ^ fold(ownId, own.seq)) >>> 0
   }
 
+  get #isSmall(): boolean {
+    return this.#from.book.valid <= limits.wantEverybody
+  }
+
   /**
    * Whom we tell of. Of a small overlay everybody; of a larger one the sampler's choice, since the book of a node that is
    * lied to is full of the liars' friends, and the sample is not.
    */
   #named(now: Instant): BookEntry[] {
     const { book, sampler } = this.#from
-    if (book.valid <= limits.wantEverybody) return book.fresh(now)
-    const entries = [...sampler.distinct()].map((peer) => book.get(peer))
+    if (this.#isSmall) return book.fresh(now)
+    const entries = sampler.distinct().map((peer) => book.get(peer))
     return entries.filter((entry) => isFresh(entry, now))
   }
 

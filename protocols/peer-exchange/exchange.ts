@@ -555,7 +555,7 @@ export class PeerExchange implements Machine<Input, Output> {
 
   /** A node wants to know everybody of a small overlay, and of a large one whom its sampler picks. */
   #hasPlaceFor(id: number): boolean {
-    return this.book.valid < limits.wantEverybody || this.sampler.wants(id)
+    return this.#isSmall || this.sampler.wants(id)
   }
 
   /** What did not fit into the answer is asked for again, as long as every answer brings something. */
@@ -601,7 +601,7 @@ export class PeerExchange implements Machine<Input, Output> {
 
   #find(key: string, wanted: Wanted, peer: Uint8Array[], now: Instant, out: Output[]): void {
     // Of a small overlay those we are linked to know everybody.
-    const hops = this.book.valid < limits.wantEverybody ? 0 : limits.findHops
+    const hops = this.#isSmall ? 0 : limits.findHops
     const question = this.#finds.begin(key, wanted, hops > 0)
     this.#timers.set(`find ${key}`, now + limits.searchMs)
     const frame = findFrame(wanted, peer, hops)
@@ -708,7 +708,9 @@ export class PeerExchange implements Machine<Input, Output> {
   #offerOwn(envelope: Uint8Array, contact: Contact, now: Instant, out: Output[]): void {
     if (envelope.length === 0) return // not signed yet; it will be pushed
     const entry = { envelope, observedAgeS: 0, firstHand: true }
-    const subject = this.#offer(entry, contact, { hops: 1 }, now, out)
+    // In a large overlay a newcomer is learnt of by pulls; passing on every visitor would be most of the traffic.
+    const hops = this.#isSmall ? 1 : undefined
+    const subject = this.#offer(entry, contact, { hops }, now, out)
     if (subject === undefined || subject === contact.peer) return
     this.#fault(contact.peer, 'signer-wrong', now, out)
   }
@@ -925,9 +927,12 @@ export class PeerExchange implements Machine<Input, Output> {
     }
   }
 
+  get #isSmall(): boolean {
+    return this.book.valid < limits.wantEverybody
+  }
+
   get #forwardFanout(): number {
-    const small = this.book.valid < limits.wantEverybody
-    return small ? limits.forwardFanout : limits.forwardFanoutLarge
+    return this.#isSmall ? limits.forwardFanout : limits.forwardFanoutLarge
   }
 
   #push(now: Instant, out: Output[]): void {
@@ -973,9 +978,20 @@ interface Circumstances {
 /** A version that says nothing but that the peer is still there: whoever wants it pulls it. */
 function isMereRenewal(before: Job['record'] | undefined, after: Job['record']): boolean {
   if (before === undefined) return false
-  const said = ({ addresses, services, reachability, mapping, filtering, relay }: Job['record']) =>
-    JSON.stringify([addresses, services, reachability, mapping, filtering, relay !== undefined])
-  return said(before) === said(after)
+  return substance(before) === substance(after)
+}
+
+/** What others act on. */
+function substance(record: Job['record']): string {
+  const { addresses, services, reachability, mapping, filtering, relay } = record
+  return JSON.stringify([
+    addresses,
+    services,
+    reachability,
+    mapping,
+    filtering,
+    relay !== undefined,
+  ])
 }
 
 function sourceOf(subject: PeerKey, contact: Contact): Source {

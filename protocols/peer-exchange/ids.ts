@@ -10,12 +10,12 @@ export function mix32(value: number): number {
 
 /** The low 32 bits. */
 export function lowBits(value: number): number {
-  return value % 2 ** 32
+  return value >>> 0 // modulo 2^32, for any number that is held exactly
 }
 
 /** The bits above the low 32 of a number of at most 53. */
 export function highBits(value: number): number {
-  return Math.floor(value / 2 ** 32)
+  return (value / 2 ** 32) >>> 0
 }
 
 /** 32 bits that tell versions of records apart. */

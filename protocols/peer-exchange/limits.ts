@@ -37,8 +37,11 @@ export const limits = {
   clockSkewMs: 600_000,
 
   // What this node says about itself.
-  /** Long enough that hourly refreshes are cheap, short enough that the vanished are forgotten. */
-  ownTtlS: 7_200,
+  /**
+   * In an overlay of 10,000 a node hears of any one peer every few hours: the record must last until then. Who has vanished
+   * is found out by visits, not by expiry.
+   */
+  ownTtlS: 14_400,
   /** Of 8 addresses, so that relayed ones never crowd out direct ones. */
   ownRelayedAddresses: 4,
   /** Start-up changes several facts within milliseconds; one record should carry them all. */
@@ -51,7 +54,7 @@ export const limits = {
   firstPullsMs: [200, 1_000, 2_500],
   eagerPullMs: 5_000,
   eagerForMs: 60_000,
-  calmPullMs: 30_000,
+  calmPullMs: 60_000,
   /** The side that was dialled leaves the greeting to the other for this long. */
   greetAfterMs: 2_000,
   /** A greeting that failed: the peer may be starting, stopping, or answering too many. */
@@ -119,7 +122,7 @@ export const limits = {
   tombstoneMs: 600_000,
   /** Records we cannot use, so that they are not fetched again at every pull. */
   refused: 512,
-  sweepMs: 15_000,
+  sweepMs: 60_000,
   /** A record says last-seen no longer ago than this. */
   observedAgeMaxS: 86_400,
 

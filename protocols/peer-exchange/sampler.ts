@@ -34,6 +34,8 @@ export class Sampler {
   readonly #slots: Slot[]
   /** The slot that is emptied next. */
   #oldest = 0
+  /** Everybody who holds a slot; made anew when that was asked for after a change. */
+  #distinct: readonly PeerKey[] | undefined
 
   constructor(rng: Rng) {
     this.#rng = rng
@@ -56,6 +58,7 @@ export class Sampler {
   offer(one: Sampled, now: Instant): boolean {
     let won = false
     for (const slot of this.#slots) if (compete(slot, one, now)) won = true
+    if (won) this.#distinct = undefined
     return won
   }
 
@@ -64,6 +67,7 @@ export class Sampler {
     const emptied = this.#slots.filter(({ holder }) => holder?.peer === peer)
     if (emptied.length === 0) return
     for (const slot of emptied) clear(slot, now)
+    this.#distinct = undefined
     refill(emptied, others, now)
   }
 
@@ -72,6 +76,7 @@ export class Sampler {
     const slot = this.#slots[this.#oldest] as Slot
     this.#oldest = (this.#oldest + 1) % this.#slots.length
     Object.assign(slot, this.#emptied(now))
+    this.#distinct = undefined
     refill([slot], others, now)
   }
 
@@ -82,10 +87,11 @@ export class Sampler {
   }
 
   /** Everybody who holds a slot, once. */
-  distinct(): Set<PeerKey> {
+  distinct(): readonly PeerKey[] {
+    if (this.#distinct !== undefined) return this.#distinct
     const peers = new Set<PeerKey>()
     for (const { holder } of this.#slots) if (holder !== undefined) peers.add(holder.peer)
-    return peers
+    return (this.#distinct = [...peers])
   }
 
   /**

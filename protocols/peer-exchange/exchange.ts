@@ -107,7 +107,7 @@ type AskKind = 'hello' | 'sample' | 'want' | 'find' | 'find-for-other'
 interface Ask {
   kind: AskKind
   peer: PeerKey
-  /** Ids still to be fetched. */
+  /** Ids still to be fetched, those asked for now included. */
   rest: number[]
   /** The question it belongs to, or who asked us it. */
   about: string | undefined
@@ -466,9 +466,8 @@ export class PeerExchange implements Machine<Input, Output> {
   }
 
   #want(contact: Contact, ids: number[], now: Instant, out: Output[]): void {
-    const rest = ids.slice(limits.wantIds)
     const frame: Frame = { type: 'want', ids: ids.slice(0, limits.wantIds) }
-    if (ids.length > 0 && this.#ask('want', contact, frame, now, out, { rest })) return
+    if (ids.length > 0 && this.#ask('want', contact, frame, now, out, { rest: ids })) return
     out.push({ type: 'pulled', peer: contact.peer })
   }
 
@@ -566,10 +565,11 @@ export class PeerExchange implements Machine<Input, Output> {
     now: Instant,
     out: Output[],
   ): void {
-    const got = this.#offerAll(entries, contact, {}, now, out)
+    const got = this.#offerAll(entries, contact, { asked: new Set(ask.rest) }, now, out)
     const settled = new Set([...got, ...unknown])
-    const rest = got.size === 0 ? [] : ask.rest.filter((id) => !settled.has(id))
-    this.#want(contact, rest, now, out)
+    const rest = ask.rest.filter((id) => !settled.has(id))
+    const brought = entries.length > 0 && rest.length < ask.rest.length
+    this.#want(contact, brought ? rest : [], now, out)
   }
 
   // --- looking for peers --------------------------------------------------------------------------------
@@ -744,7 +744,7 @@ export class PeerExchange implements Machine<Input, Output> {
   #offer(
     entry: Entry,
     contact: Contact,
-    { hops, unasked = false, handTo }: Circumstances,
+    { hops, unasked = false, asked, handTo }: Circumstances,
     now: Instant,
     out: Output[],
   ): PeerKey | undefined {
@@ -756,7 +756,8 @@ export class PeerExchange implements Machine<Input, Output> {
     const { record } = read.value
     const id = this.#notation.idOf(record.peer)
     contact.sent.add(id, record.seq)
-    if (unasked && !this.#isWelcome(record, id, contact)) return record.peer
+    const isAsked = asked === undefined ? !unasked : asked.has(id)
+    if (!isAsked && !this.#isWelcome(record, id, contact)) return record.peer
     this.#submit(
       {
         ...read.value,
@@ -966,6 +967,8 @@ interface Circumstances {
   hops?: number | undefined
   /** We did not ask for it. */
   unasked?: boolean
+  /** We asked for these only. */
+  asked?: Set<number>
   /** Who asked us for it. */
   handTo?: PeerKey | undefined
 }

@@ -701,7 +701,9 @@ export class PeerExchange implements Machine<Input, Output> {
 
   #offered(peer: PeerKey, entries: Entry[], now: Instant, out: Output[]): void {
     const contact = this.#contacts.get(peer)
-    if (contact !== undefined) this.#offerUnasked(entries, contact, undefined, now, out)
+    if (contact === undefined || entries.length === 0) return
+    if (!this.#accounts.admits(peer, 'push', entries.length, now)) return
+    this.#offerUnasked(entries, contact, undefined, now, out)
   }
 
   /** The record a greeting carries; it must be about the peer that sent it. */

@@ -374,8 +374,6 @@ export class PeerExchange implements Machine<Input, Output> {
     const envelope = this.#own.envelope
     if (contact?.greeting !== 'waiting' || this.#accounts.isShunned(peer, now)) return
     if (envelope === undefined) return // greeted as soon as the first record is signed
-    contact.greeting = 'asked'
-    contact.sent.add(this.#ownId, this.#own.seq)
     const frame: Frame = {
       type: 'hello',
       v: 1,
@@ -385,7 +383,12 @@ export class PeerExchange implements Machine<Input, Output> {
       caps: 0,
       seenAddr: contact.seenAddr,
     }
-    this.#ask('hello', contact, frame, now, out)
+    if (!this.#ask('hello', contact, frame, now, out)) {
+      this.#timers.set(`greet ${peer}`, now + limits.greetAgainMs)
+      return
+    }
+    contact.greeting = 'asked'
+    contact.sent.add(this.#ownId, this.#own.seq)
   }
 
   #sweep(now: Instant, out: Output[]): void {

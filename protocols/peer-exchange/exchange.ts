@@ -614,14 +614,21 @@ export class PeerExchange implements Machine<Input, Output> {
     if (question.left === 0) this.#endFind(key, out)
   }
 
-  /** Another one asked has answered; its record, if it had one, is still being verified. */
+  /** Another one asked has answered; what it brought may still have to be verified. */
   #oneFewer(key: string, out: Output[]): void {
     const question = this.#finds.get(key)
     if (question === undefined) return
     question.left--
+    this.#endIfAnswered(key, out)
+  }
+
+  #endIfAnswered(key: string, out: Output[]): void {
+    const question = this.#finds.get(key)
+    if (question === undefined || question.left > 0 || question.passedOn) return
     const { wanted } = question
-    const waits = 'peer' in wanted && this.#verification.isUnderWay(wanted.peer)
-    if (question.left <= 0 && !question.passedOn && !waits) this.#endFind(key, out)
+    const waits =
+      'peer' in wanted ? this.#verification.isUnderWay(wanted.peer) : this.#verification.isBusy
+    if (!waits) this.#endFind(key, out)
   }
 
   #endFind(key: string, out: Output[]): void {
@@ -803,15 +810,13 @@ export class PeerExchange implements Machine<Input, Output> {
     const { job, fault } = this.#verification.end(number, valid, now) ?? {}
     if (job === undefined) return
     const { carrier, recalled } = job
-    const { peer } = job.record
     if (fault === undefined) this.#believe(job, now, out)
     else if (fault !== 'expired' && carrier !== undefined) this.#fault(carrier, fault, now, out)
     // From our own disk: an address worth trying, though told to nobody.
     else if (fault === 'expired' && recalled !== undefined && recalled.reachedSince > 0) {
       this.#learn(job, now, out)
     }
-    const question = this.#finds.get(peerKeyOf(peer))
-    if (question?.left === 0 && !question.passedOn) this.#endFind(peerKeyOf(peer), out)
+    for (const key of this.#finds.keys()) this.#endIfAnswered(key, out)
   }
 
   #believe(job: Job, now: Instant, out: Output[]): void {

@@ -80,6 +80,10 @@ export class Verification {
     return { job, fault }
   }
 
+  get isBusy(): boolean {
+    return this.#jobs.size > 0
+  }
+
   /** Whether a record of that peer, of that version or a newer one, is being checked. */
   isUnderWay(peer: PeerKey, seq = 0): boolean {
     for (const { record } of this.#jobs.values()) {

@@ -850,14 +850,17 @@ export class PeerExchange implements Machine<Input, Output> {
   #learn(job: Job, now: Instant, out: Output[]): void {
     const { id, record, envelope, source, seenAt: lastSeenAt, recalled } = job
     const { peer } = record
-    const isNew = this.book.get(peer) === undefined
+    const before = this.book.get(peer)
     const evicted = this.book.put({ record, envelope, id, source, lastSeenAt }, now)
     if (recalled !== undefined) this.book.recall(peer, recalled)
     const contact = this.#contacts.get(peer)
     if (contact !== undefined) this.#meet(contact, now)
     if (evicted !== undefined) this.#lose(evicted, 'evicted', now, out)
-    this.#enterIfInvited(job, now)
-    if (isNew) out.push({ type: 'found', peer, from: source })
+    // One identity that claims another address every minute must not collect the slots of all address groups.
+    const moved = before !== undefined && before.group !== this.book.get(peer)?.group
+    if (moved) this.sampler.drop(peer, this.#others(now), now)
+    else this.#enterIfInvited(job, now)
+    if (before === undefined) out.push({ type: 'found', peer, from: source })
     else out.push({ type: 'changed', peer })
     const entry = this.book.get(peer)
     for (const key of entry === undefined ? [] : this.#finds.note(entry)) this.#endFind(key, out)

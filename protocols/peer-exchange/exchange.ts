@@ -332,7 +332,7 @@ export class PeerExchange implements Machine<Input, Output> {
     const contact = newContact(peer, { limited, dialled }, this.#sentTo(peer))
     contact.seenAddr = (address && this.#notation.addressBytes(address)) || contact.seenAddr
     this.#contacts.set(peer, contact)
-    this.#meet(contact, now)
+    this.#meet(contact, now, out)
     // One of both greets: the dialler at once, the other side if nothing came.
     if (dialled) this.#greet(peer, now, out)
     else this.#timers.set(`greet ${peer}`, now + limits.greetAfterMs)
@@ -345,9 +345,10 @@ export class PeerExchange implements Machine<Input, Output> {
   }
 
   /** We deal with the peer itself; only a dial of our own proves that it can be reached. */
-  #meet({ peer, dialled, greeting }: Contact, now: Instant): void {
-    if (dialled && greeting === 'done') this.book.reached(peer, now)
-    else this.book.met(peer, now)
+  #meet({ peer, dialled, greeting }: Contact, now: Instant, out: Output[]): void {
+    const isReached = dialled && greeting === 'done'
+    const evicted = isReached ? this.book.reached(peer, now) : this.book.met(peer, now)
+    if (evicted !== undefined) this.#lose(evicted, 'evicted', now, out)
   }
 
   #join(now: Instant): void {
@@ -393,7 +394,7 @@ export class PeerExchange implements Machine<Input, Output> {
 
   #sweep(now: Instant, out: Output[]): void {
     this.#timers.set('sweep', now + limits.sweepMs)
-    for (const contact of this.#contacts.values()) this.#meet(contact, now)
+    for (const contact of this.#contacts.values()) this.#meet(contact, now, out)
     for (const peer of this.book.expire(now)) this.#lose(peer, 'expired', now, out)
   }
 
@@ -500,7 +501,7 @@ export class PeerExchange implements Machine<Input, Output> {
   #greeted(contact: Contact, now: Instant, out: Output[]): void {
     contact.greeting = 'done'
     this.#timers.clear(`greet ${contact.peer}`)
-    this.#meet(contact, now)
+    this.#meet(contact, now, out)
     out.push({ type: 'greeted', peer: contact.peer })
   }
 
@@ -854,7 +855,7 @@ export class PeerExchange implements Machine<Input, Output> {
     const evicted = this.book.put({ record, envelope, id, source, lastSeenAt }, now)
     if (recalled !== undefined) this.book.recall(peer, recalled)
     const contact = this.#contacts.get(peer)
-    if (contact !== undefined) this.#meet(contact, now)
+    if (contact !== undefined) this.#meet(contact, now, out)
     if (evicted !== undefined) this.#lose(evicted, 'evicted', now, out)
     // One identity that claims another address every minute must not collect the slots of all address groups.
     const moved = before !== undefined && before.group !== this.book.get(peer)?.group

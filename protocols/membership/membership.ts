@@ -434,17 +434,13 @@ export class Membership implements Machine<Input, Output> {
     const others = [...this.#contacts.values()].filter((one) => one.chosen && one !== newcomer)
     const victim = others[Math.floor(this.#rng() * others.length)]
     if (victim === undefined) return
+    // The other side hears that the link has ended, whichever of us chose the other: so it has for us.
     this.#count(victim, -1)
     victim.chosen = false
-    this.#count(victim, 1)
+    victim.accepted = false
     this.#rests.wait(victim.peer, now + limits.retryMs.full)
     out.push({ type: 'tell', peer: victim.peer, frame: this.#farewell(victim.peer, now) })
-    const still = victim.accepted
-    out.push(
-      still
-        ? { type: 'neighbour', peer: victim.peer, role: 'accepted' }
-        : { type: 'neighbour-lost', peer: victim.peer },
-    )
+    out.push({ type: 'neighbour-lost', peer: victim.peer })
     this.#releaseIfIdle(victim, out)
   }
 

@@ -290,6 +290,7 @@ export class Membership implements Machine<Input, Output> {
     const contact = this.#contacts.get(peer)
     if (contact === undefined) return
     this.#contacts.delete(peer)
+    this.#forgetAsk(peer)
     this.#timers.clear(`errand ${peer}`)
     this.#timers.clear(`direct ${peer}`)
     this.#bootstraps.unlinked(peer, this.#size(), now)
@@ -357,6 +358,7 @@ export class Membership implements Machine<Input, Output> {
       this.#noNeighbour(peer)
     }
     contact.errand = undefined
+    this.#forgetAsk(peer)
     this.#timers.clear(`errand ${peer}`)
     this.#timers.clear(`direct ${peer}`)
     this.#releaseIfIdle(contact, out)
@@ -384,12 +386,18 @@ export class Membership implements Machine<Input, Output> {
 
   #askFor(contact: Contact, now: Instant, out: Output[]): void {
     const { peer } = contact
-    if (contact.chosen || [...this.#asks.values()].includes(peer)) return
+    if (contact.chosen) return
+    this.#timers.set(`errand ${peer}`, now + limits.errandMs)
+    if ([...this.#asks.values()].includes(peer)) return
     const exchange = this.#nextExchange()
     this.#asks.set(exchange, peer) // one a contact at most
-    this.#timers.set(`errand ${peer}`, now + limits.errandMs)
     const isolated = this.#chosenCount + this.#acceptedCount === 0
     out.push({ type: 'ask', exchange, peer, frame: { type: 'neighbourReq', isolated } })
+  }
+
+  /** An answer to a link that is no more, or to an errand given up, is none to the next. */
+  #forgetAsk(peer: PeerKey): void {
+    for (const [exchange, asked] of this.#asks) if (asked === peer) this.#asks.delete(exchange)
   }
 
   #answer(exchange: number, frame: Frame | undefined, now: Instant, out: Output[]): void {

@@ -588,6 +588,7 @@ export class Membership implements Machine<Input, Output> {
     const waiting = this.#known.book.valid > 0 && this.#missing() > 0
     const most = waiting ? limits.bootstrapDials : limits.dials
     for (const peer of due.slice(0, most)) {
+      if (this.#dials.size >= this.#dialLimit) return // looked at again when one ends
       if (this.#contacts.has(peer) || this.#dials.has(peer)) continue
       const purpose = this.#missing() > 0 ? 'neighbour' : 'visit'
       this.#dial(peer, purpose, now, out)

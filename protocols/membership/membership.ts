@@ -559,13 +559,13 @@ export class Membership implements Machine<Input, Output> {
   }
 
   /** How many more neighbours of our choosing we want, those on the way counted. */
-  #missing(): number {
+  #missing(most: number = limits.chosen): number {
     let under = 0
     for (const purpose of this.#dials.values()) if (purpose === 'neighbour') under++
     for (const { errand, chosen } of this.#contacts.values()) {
       if (errand === 'neighbour' && !chosen) under++
     }
-    const wanted = limits.chosen + (this.#rotating ? 1 : 0)
+    const wanted = most + (this.#rotating ? 1 : 0)
     return wanted - this.#chosenCount - under
   }
 
@@ -605,7 +605,8 @@ export class Membership implements Machine<Input, Output> {
       if (until > now) soonest = Math.min(soonest, until)
       return until <= now && (everybody || this.#isApart(entry))
     }
-    let missing = everybody ? Infinity : this.#missing()
+    let missing = this.#missing(everybody ? limits.everybody : limits.chosen)
+    if (missing <= 0) return Infinity
     for (const entry of this.#inOrder(everybody, fits)) {
       const contact = this.#contacts.get(entry.peer)
       if (contact !== undefined) this.#court(contact, now, out)

@@ -232,7 +232,7 @@ export class Membership implements Machine<Input, Output> {
     else if (name === 'direct') this.#directOrNot(peer, now, out)
     else if (name === 'visit') this.#visit(now, out)
     else if (name === 'rotate') this.#rotate(now)
-    else if (name === 'healed') out.push({ type: 'healing', healing: false })
+    else if (name === 'healed') this.#healed(now, out)
     else if (name === 'alone' && this.#links() === 0) {
       this.#alone = true
       out.push({ type: 'alone', alone: true })
@@ -730,6 +730,11 @@ export class Membership implements Machine<Input, Output> {
     out.push({ type: 'healing', healing: true })
     this.#timers.set('healed', now + limits.healingMs)
     this.#timers.set('rotate', now + jittered(limits.rotateMs.healing, 0.5, this.#rng))
+  }
+
+  #healed(now: Instant, out: Output[]): void {
+    if (this.#healing.isOn(now)) this.#timers.set('healed', this.#healing.until)
+    else out.push({ type: 'healing', healing: false })
   }
 
   // --- what to say --------------------------------------------------------------------------------------

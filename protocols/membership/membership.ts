@@ -432,7 +432,9 @@ export class Membership implements Machine<Input, Output> {
       contact.since = now
       out.push({ type: 'neighbour', peer, role: 'chosen' })
     }
-    if (this.#rotating && this.#chosenCount > limits.chosen) this.#letGo(contact, now, out)
+    // Lost peers that answer are chosen whether or not there is room: theirs must not add up.
+    const isOver = this.#rotating || !this.#candidates.everybody
+    if (isOver && this.#chosenCount > limits.chosen) this.#letGo(contact, now, out)
     this.#joined ||= this.#chosenCount >= limits.chosen
   }
 

@@ -131,6 +131,7 @@ export class Membership implements Machine<Input, Output> {
   #rotating = false
   #startedAt: Instant | undefined
   #joined = false
+  #left = false
   #visits = 0
   #rescuedAt = -Infinity
   #replacedAt = -Infinity
@@ -172,6 +173,7 @@ export class Membership implements Machine<Input, Output> {
 
   step(input: Input, now: Instant): readonly Output[] {
     const out: Output[] = []
+    if (this.#left) return out
     switch (input.type) {
       case 'tick':
         for (const alarm of this.#timers.takeDue(now)) this.#wake(alarm, now, out)
@@ -213,11 +215,11 @@ export class Membership implements Machine<Input, Output> {
         this.#targets.prove(input.address)
         break
       case 'leave':
-        this.#startedAt = undefined
+        this.#left = true
         this.#timers.takeDue(Infinity)
         break
     }
-    if (this.#startedAt !== undefined) {
+    if (this.#startedAt !== undefined && !this.#left) {
       this.#fill(now, out)
       this.#releaseSpared(out)
       this.#report(now, out)

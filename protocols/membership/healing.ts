@@ -7,6 +7,10 @@ export class Healing {
   #until: Instant = 0
   #size: number | undefined
 
+  get until(): Instant {
+    return this.#until
+  }
+
   isOn(now: Instant): boolean {
     return now < this.#until
   }

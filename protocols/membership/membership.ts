@@ -131,6 +131,7 @@ export class Membership implements Machine<Input, Output> {
   #rotating = false
   #startedAt: Instant | undefined
   #joined = false
+  #left = false
   #visits = 0
   #visitEvery: number = limits.visitMs.first
   #rescuedAt = -Infinity
@@ -173,6 +174,7 @@ export class Membership implements Machine<Input, Output> {
 
   step(input: Input, now: Instant): readonly Output[] {
     const out: Output[] = []
+    if (this.#left) return out
     switch (input.type) {
       case 'tick':
         for (const alarm of this.#timers.takeDue(now)) this.#wake(alarm, now, out)
@@ -214,12 +216,12 @@ export class Membership implements Machine<Input, Output> {
         this.#targets.prove(input.address)
         break
       case 'leave':
-        this.#startedAt = undefined
+        this.#left = true
         this.#timers.takeDue(Infinity)
         break
     }
     // Answering others changes nothing about what we lack.
-    if (this.#startedAt !== undefined && input.type !== 'request') {
+    if (this.#startedAt !== undefined && !this.#left && input.type !== 'request') {
       this.#fill(now, out)
       this.#releaseSpared(out)
       this.#report(now, out)
@@ -234,7 +236,7 @@ export class Membership implements Machine<Input, Output> {
     else if (name === 'direct') this.#directOrNot(peer, now, out)
     else if (name === 'visit') this.#visit(now, out)
     else if (name === 'rotate') this.#rotate(now, out)
-    else if (name === 'healed') out.push({ type: 'healing', healing: false })
+    else if (name === 'healed') this.#healed(now, out)
     else if (name === 'alone' && !this.#hasLinks()) {
       this.#alone = true
       out.push({ type: 'alone', alone: true })
@@ -295,6 +297,7 @@ export class Membership implements Machine<Input, Output> {
     const contact = this.#contacts.get(peer)
     if (contact === undefined) return
     this.#contacts.delete(peer)
+    this.#forgetAsk(peer)
     this.#timers.clear(`errand ${peer}`)
     this.#timers.clear(`direct ${peer}`)
     this.#bootstraps.unlinked(peer, this.#size(), now)
@@ -362,6 +365,7 @@ export class Membership implements Machine<Input, Output> {
       this.#noNeighbour(peer)
     }
     contact.errand = undefined
+    this.#forgetAsk(peer)
     this.#timers.clear(`errand ${peer}`)
     this.#timers.clear(`direct ${peer}`)
     this.#releaseIfIdle(contact, out)
@@ -389,12 +393,18 @@ export class Membership implements Machine<Input, Output> {
 
   #askFor(contact: Contact, now: Instant, out: Output[]): void {
     const { peer } = contact
-    if (contact.chosen || [...this.#asks.values()].includes(peer)) return
+    if (contact.chosen) return
+    this.#timers.set(`errand ${peer}`, now + limits.errandMs)
+    if ([...this.#asks.values()].includes(peer)) return
     const exchange = this.#nextExchange()
     this.#asks.set(exchange, peer) // one a contact at most
-    this.#timers.set(`errand ${peer}`, now + limits.errandMs)
     const isolated = this.#chosenCount + this.#acceptedCount === 0
     out.push({ type: 'ask', exchange, peer, frame: { type: 'neighbourReq', isolated } })
+  }
+
+  /** An answer to a link that is no more, or to an errand given up, is none to the next. */
+  #forgetAsk(peer: PeerKey): void {
+    for (const [exchange, asked] of this.#asks) if (asked === peer) this.#asks.delete(exchange)
   }
 
   #answer(exchange: number, frame: Frame | undefined, now: Instant, out: Output[]): void {
@@ -430,7 +440,9 @@ export class Membership implements Machine<Input, Output> {
       contact.since = now
       out.push({ type: 'neighbour', peer, role: 'chosen' })
     }
-    if (this.#rotating && this.#chosenCount > limits.chosen) this.#letOneGo(now, out, contact)
+    // Lost peers that answer are chosen whether or not there is room: theirs must not add up.
+    const isOver = this.#rotating || !this.#candidates.everybody
+    if (isOver && this.#chosenCount > limits.chosen) this.#letOneGo(now, out, contact)
     this.#joined ||= this.#chosenCount >= limits.chosen
   }
 
@@ -567,8 +579,8 @@ export class Membership implements Machine<Input, Output> {
   }
 
   /** How many more neighbours of our choosing we want, those on the way counted. */
-  #missing(): number {
-    const wanted = limits.chosen + (this.#rotating ? 1 : 0)
+  #missing(most: number = limits.chosen): number {
+    const wanted = most + (this.#rotating ? 1 : 0)
     if (this.#chosenCount >= wanted) return 0
     let under = 0
     for (const purpose of this.#dials.values()) if (purpose === 'neighbour') under++
@@ -597,6 +609,7 @@ export class Membership implements Machine<Input, Output> {
     const waiting = this.#known.book.valid > 0 && this.#missing() > 0
     const most = waiting ? limits.bootstrapDials : limits.dials
     for (const peer of due.slice(0, most)) {
+      if (this.#dials.size >= this.#dialLimit) return // looked at again when one ends
       if (this.#contacts.has(peer) || this.#dials.has(peer)) continue
       // In a large overlay they only show the way: neighbours of everybody would be what the overlay hangs on.
       const purpose = this.#candidates.isSmall && this.#missing() > 0 ? 'neighbour' : 'visit'
@@ -614,7 +627,8 @@ export class Membership implements Machine<Input, Output> {
       if (until > now) soonest = Math.min(soonest, until)
       return until <= now && (everybody || this.#isApart(entry))
     }
-    let missing = everybody ? Infinity : this.#missing()
+    let missing = this.#missing(everybody ? limits.everybody : limits.chosen)
+    if (missing <= 0) return Infinity
     for (const entry of this.#inOrder(everybody, fits)) {
       const contact = this.#contacts.get(entry.peer)
       if (contact !== undefined) this.#court(contact, now, out)
@@ -752,6 +766,11 @@ export class Membership implements Machine<Input, Output> {
     out.push({ type: 'healing', healing: true })
     this.#timers.set('healed', now + limits.healingMs)
     this.#timers.set('rotate', now + jittered(limits.rotateMs.healing, 0.5, this.#rng))
+  }
+
+  #healed(now: Instant, out: Output[]): void {
+    if (this.#healing.isOn(now)) this.#timers.set('healed', this.#healing.until)
+    else out.push({ type: 'healing', healing: false })
   }
 
   // --- what to say --------------------------------------------------------------------------------------

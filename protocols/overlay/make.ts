@@ -16,21 +16,33 @@ export class Overlay implements OverlayView {
   readonly membership: Membership
   #exchanges = 0
   #now: Instant = 0
+  /**
+   * How far the clock has been set back in all. Membership only measures waits, and its time goes on as if nothing had
+   * happened; peer exchange puts the time into messages and minds it itself.
+   */
+  #setBack = 0
+  #leaving = false
 
   constructor({ self, rng, trusted = false, ...rest }: OverlayOptions) {
     const nextExchange = () => ++this.#exchanges
     this.exchange = new PeerExchange({ self, rng, nextExchange, ...rest })
-    this.membership = new Membership({ self, rng, known: this.exchange, nextExchange, trusted })
+    const { book, sampler } = this.exchange
+    const alternativesFor = (peer: PeerKey) => this.exchange.alternativesFor(peer, this.#now)
+    const known = { book, sampler, alternativesFor }
+    this.membership = new Membership({ self, rng, known, nextExchange, trusted })
   }
 
   nextWake(): Instant | undefined {
-    const [a, b] = [this.exchange.nextWake(), this.membership.nextWake()]
-    return a === undefined || (b !== undefined && b < a) ? b : a
+    const at = Math.min(this.exchange.nextWake() ?? Infinity, this.#memberWake())
+    return at === Infinity ? undefined : at
   }
 
   step(input: Input, now: Instant): readonly Output[] {
     const out: Output[] = []
+    const isSetBack = now < this.#now
+    if (isSetBack) this.#setBack += this.#now - now
     this.#now = now
+    if (isSetBack) this.#exchange({ type: 'tick' }, out)
     switch (input.type) {
       case 'tick':
         this.#tick(now, out)
@@ -64,6 +76,7 @@ export class Overlay implements OverlayView {
         this.#member(input, out)
         break
       case 'leave':
+        this.#leaving = true
         this.#member(input, out)
         this.#exchange(input, out)
         break
@@ -95,17 +108,23 @@ export class Overlay implements OverlayView {
   }
 
   get healing(): boolean {
-    return this.membership.isHealing(this.#now)
+    return this.membership.isHealing(this.#now + this.#setBack)
+  }
+
+  #memberWake(): Instant {
+    return (this.membership.nextWake() ?? Infinity) - this.#setBack
   }
 
   #tick(now: Instant, out: Output[]): void {
     if ((this.exchange.nextWake() ?? Infinity) <= now) this.#exchange({ type: 'tick' }, out)
-    if ((this.membership.nextWake() ?? Infinity) <= now) this.#member({ type: 'tick' }, out)
+    if (this.#memberWake() <= now) this.#member({ type: 'tick' }, out)
   }
 
   #request(input: Extract<Input, { type: 'request' }>, out: Output[]): void {
     const { frame, peer, exchange } = input
-    if (frame.type !== 'neighbourReq' && frame.type !== 'neighbourEnd') this.#exchange(input, out)
+    if (this.#leaving) out.push({ type: 'reply', exchange, frame: undefined })
+    else if (frame.type !== 'neighbourReq' && frame.type !== 'neighbourEnd')
+      this.#exchange(input, out)
     else if (this.exchange.isShunned(peer, this.#now)) {
       out.push({ type: 'reply', exchange, frame: undefined })
     } else this.#member({ type: 'request', exchange, peer, frame }, out)
@@ -116,7 +135,8 @@ export class Overlay implements OverlayView {
   }
 
   #member(input: MembershipInput, out: Output[]): void {
-    for (const output of this.membership.step(input, this.#now)) this.#fromMembership(output, out)
+    for (const output of this.membership.step(input, this.#now + this.#setBack))
+      this.#fromMembership(output, out)
   }
 
   #fromExchange(output: ExchangeOutput, out: Output[]): void {

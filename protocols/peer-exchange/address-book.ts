@@ -167,23 +167,25 @@ export class AddressBook {
     return this.#entries.delete(peer)
   }
 
-  /** Notes that we deal with the peer itself, whoever dialled. */
-  met(peer: PeerKey, now: Instant): void {
+  /** Notes that we deal with the peer itself, whoever dialled. Returns who had to leave for it. */
+  met(peer: PeerKey, now: Instant): PeerKey | undefined {
     const entry = this.#entries.get(peer)
-    if (entry === undefined) return
+    if (entry === undefined) return undefined
     entry.lastSeenAt = Math.max(entry.lastSeenAt, now)
     entry.metAt = now
     entry.misses = 0
-    if (entry.standing === 'lost' && entry.expiresAt > now) this.#stand(entry, 'heard')
+    const isBack = entry.standing === 'lost' && entry.expiresAt > now
+    return isBack ? this.#stand(entry, 'heard') : undefined
   }
 
-  /** Notes that a dial of ours was answered by the peer. */
-  reached(peer: PeerKey, now: Instant): void {
-    this.met(peer, now)
+  /** Notes that a dial of ours was answered by the peer. Returns who had to leave for it. */
+  reached(peer: PeerKey, now: Instant): PeerKey | undefined {
+    const evicted = this.met(peer, now)
     const entry = this.#entries.get(peer)
-    if (entry === undefined) return
+    if (entry === undefined) return evicted
     entry.reachedSince ||= now
-    if (entry.standing === 'heard') this.#stand(entry, 'reached')
+    // Room was made for it already if that was necessary: one leaves at most.
+    return entry.standing === 'heard' ? (this.#stand(entry, 'reached') ?? evicted) : evicted
   }
 
   /** What an earlier run noted of a peer. */
@@ -222,11 +224,14 @@ export class AddressBook {
     return over
   }
 
-  #stand(entry: BookEntry, standing: Standing): void {
-    this.#makeRoom(standing)
+  /** Returns who had to leave for it. */
+  #stand(entry: BookEntry, standing: Standing): PeerKey | undefined {
+    // Its own place is free before room is made, so that one can take the place of the other.
     this.#uncount(entry)
     entry.standing = standing
+    const evicted = this.#makeRoom(standing, entry)
     this.#recount(entry)
+    return evicted
   }
 
   #uncount({ id, record, standing }: BookEntry): void {
@@ -240,13 +245,14 @@ export class AddressBook {
   }
 
   /** Somebody of the same standing leaves when it is full. The reached are only counted down to being heard of. */
-  #makeRoom(standing: Standing): PeerKey | undefined {
+  #makeRoom(standing: Standing, newcomer?: BookEntry): PeerKey | undefined {
     if (this.#counts[standing] < limits[standing]) return undefined
-    const all = [...this.#entries.values()].filter((one) => one.standing === standing)
+    const all = [...this.#entries.values()].filter(
+      (one) => one.standing === standing && one !== newcomer,
+    )
     if (standing === 'reached') {
       const victim = leastStable(all)
-      if (victim !== undefined) this.#stand(victim, 'heard')
-      return undefined
+      return victim && this.#stand(victim, 'heard')
     }
     const never = all.filter(({ reachedSince }) => reachedSince === 0)
     const victim = oldest(standing === 'heard' ? mostTold(never) : never) ?? oldest(all)

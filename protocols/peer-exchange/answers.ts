@@ -81,8 +81,8 @@ export class Answers {
     const fits = known.filter(({ id, record }) => !contact.sent.has(id, record.seq))
     const unknown = ids.filter((id) => id !== ownId && !isFresh(book.byId(id), now))
     const ours = ids.includes(ownId) ? this.ownEntries() : []
-    const rest = this.#handOver(fits, contact, limits.wantIds - ours.length, now)
-    return { type: 'records', entries: fitting([...ours, ...rest], limits.wantIds), unknown }
+    const rest = this.#handOver(fits, contact, limits.wantIds, now, ours)
+    return { type: 'records', entries: [...ours, ...rest], unknown }
   }
 
   /** Records of the peers that are looked for, or of such that offer what is looked for. */
@@ -137,13 +137,17 @@ export class Answers {
     return entries.filter((entry) => isFresh(entry, now))
   }
 
-  /** Entries for a contact, noted as what it now has. */
-  #handOver(entries: BookEntry[], contact: Contact, most: number, now: Instant): Entry[] {
+  /** As many entries for a contact as fit beside others, noted as what it now has. */
+  #handOver(
+    entries: BookEntry[],
+    contact: Contact,
+    most: number,
+    now: Instant,
+    beside: Entry[] = [],
+  ): Entry[] {
     const fresh = entries.filter(({ id, record }) => !contact.sent.has(id, record.seq))
-    const chosen = fitting(
-      fresh.slice(0, most).map((entry) => toEntry(entry, now)),
-      most,
-    )
+    const all = [...beside, ...fresh.slice(0, most).map((entry) => toEntry(entry, now))]
+    const chosen = fitting(all, most).slice(beside.length)
     for (const { id, record } of fresh.slice(0, chosen.length)) contact.sent.add(id, record.seq)
     return chosen
   }

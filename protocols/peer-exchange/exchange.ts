@@ -107,7 +107,7 @@ type AskKind = 'hello' | 'sample' | 'want' | 'find' | 'find-for-other'
 interface Ask {
   kind: AskKind
   peer: PeerKey
-  /** Ids still to be fetched. */
+  /** Ids still to be fetched, those asked for now included. */
   rest: number[]
   /** The question it belongs to, or who asked us it. */
   about: string | undefined
@@ -332,7 +332,7 @@ export class PeerExchange implements Machine<Input, Output> {
     const contact = newContact(peer, { limited, dialled }, this.#sentTo(peer))
     contact.seenAddr = (address && this.#notation.addressBytes(address)) || contact.seenAddr
     this.#contacts.set(peer, contact)
-    this.#meet(contact, now)
+    this.#meet(contact, now, out)
     // One of both greets: the dialler at once, the other side if nothing came.
     if (dialled) this.#greet(peer, now, out)
     else this.#timers.set(`greet ${peer}`, now + limits.greetAfterMs)
@@ -345,9 +345,10 @@ export class PeerExchange implements Machine<Input, Output> {
   }
 
   /** We deal with the peer itself; only a dial of our own proves that it can be reached. */
-  #meet({ peer, dialled, greeting }: Contact, now: Instant): void {
-    if (dialled && greeting === 'done') this.book.reached(peer, now)
-    else this.book.met(peer, now)
+  #meet({ peer, dialled, greeting }: Contact, now: Instant, out: Output[]): void {
+    const isReached = dialled && greeting === 'done'
+    const evicted = isReached ? this.book.reached(peer, now) : this.book.met(peer, now)
+    if (evicted !== undefined) this.#lose(evicted, 'evicted', now, out)
   }
 
   #join(now: Instant): void {
@@ -374,8 +375,6 @@ export class PeerExchange implements Machine<Input, Output> {
     const envelope = this.#own.envelope
     if (contact?.greeting !== 'waiting' || this.#accounts.isShunned(peer, now)) return
     if (envelope === undefined) return // greeted as soon as the first record is signed
-    contact.greeting = 'asked'
-    contact.sent.add(this.#ownId, this.#own.seq)
     const frame: Frame = {
       type: 'hello',
       v: 1,
@@ -385,12 +384,17 @@ export class PeerExchange implements Machine<Input, Output> {
       caps: 0,
       seenAddr: contact.seenAddr,
     }
-    this.#ask('hello', contact, frame, now, out)
+    if (!this.#ask('hello', contact, frame, now, out)) {
+      this.#timers.set(`greet ${peer}`, now + limits.greetAgainMs)
+      return
+    }
+    contact.greeting = 'asked'
+    contact.sent.add(this.#ownId, this.#own.seq)
   }
 
   #sweep(now: Instant, out: Output[]): void {
     this.#timers.set('sweep', now + limits.sweepMs)
-    for (const contact of this.#contacts.values()) this.#meet(contact, now)
+    for (const contact of this.#contacts.values()) this.#meet(contact, now, out)
     for (const peer of this.book.expire(now)) this.#lose(peer, 'expired', now, out)
   }
 
@@ -466,9 +470,8 @@ export class PeerExchange implements Machine<Input, Output> {
   }
 
   #want(contact: Contact, ids: number[], now: Instant, out: Output[]): void {
-    const rest = ids.slice(limits.wantIds)
     const frame: Frame = { type: 'want', ids: ids.slice(0, limits.wantIds) }
-    if (ids.length > 0 && this.#ask('want', contact, frame, now, out, { rest })) return
+    if (ids.length > 0 && this.#ask('want', contact, frame, now, out, { rest: ids })) return
     out.push({ type: 'pulled', peer: contact.peer })
   }
 
@@ -498,7 +501,7 @@ export class PeerExchange implements Machine<Input, Output> {
   #greeted(contact: Contact, now: Instant, out: Output[]): void {
     contact.greeting = 'done'
     this.#timers.clear(`greet ${contact.peer}`)
-    this.#meet(contact, now)
+    this.#meet(contact, now, out)
     out.push({ type: 'greeted', peer: contact.peer })
   }
 
@@ -566,10 +569,11 @@ export class PeerExchange implements Machine<Input, Output> {
     now: Instant,
     out: Output[],
   ): void {
-    const got = this.#offerAll(entries, contact, {}, now, out)
+    const got = this.#offerAll(entries, contact, { asked: new Set(ask.rest) }, now, out)
     const settled = new Set([...got, ...unknown])
-    const rest = got.size === 0 ? [] : ask.rest.filter((id) => !settled.has(id))
-    this.#want(contact, rest, now, out)
+    const rest = ask.rest.filter((id) => !settled.has(id))
+    const brought = entries.length > 0 && rest.length < ask.rest.length
+    this.#want(contact, brought ? rest : [], now, out)
   }
 
   // --- looking for peers --------------------------------------------------------------------------------
@@ -611,14 +615,21 @@ export class PeerExchange implements Machine<Input, Output> {
     if (question.left === 0) this.#endFind(key, out)
   }
 
-  /** Another one asked has answered; its record, if it had one, is still being verified. */
+  /** Another one asked has answered; what it brought may still have to be verified. */
   #oneFewer(key: string, out: Output[]): void {
     const question = this.#finds.get(key)
     if (question === undefined) return
     question.left--
+    this.#endIfAnswered(key, out)
+  }
+
+  #endIfAnswered(key: string, out: Output[]): void {
+    const question = this.#finds.get(key)
+    if (question === undefined || question.left > 0 || question.passedOn) return
     const { wanted } = question
-    const waits = 'peer' in wanted && this.#verification.isUnderWay(wanted.peer)
-    if (question.left <= 0 && !question.passedOn && !waits) this.#endFind(key, out)
+    const waits =
+      'peer' in wanted ? this.#verification.isUnderWay(wanted.peer) : this.#verification.isBusy
+    if (!waits) this.#endFind(key, out)
   }
 
   #endFind(key: string, out: Output[]): void {
@@ -701,7 +712,9 @@ export class PeerExchange implements Machine<Input, Output> {
 
   #offered(peer: PeerKey, entries: Entry[], now: Instant, out: Output[]): void {
     const contact = this.#contacts.get(peer)
-    if (contact !== undefined) this.#offerUnasked(entries, contact, undefined, now, out)
+    if (contact === undefined || entries.length === 0) return
+    if (!this.#accounts.admits(peer, 'push', entries.length, now)) return
+    this.#offerUnasked(entries, contact, undefined, now, out)
   }
 
   /** The record a greeting carries; it must be about the peer that sent it. */
@@ -746,7 +759,7 @@ export class PeerExchange implements Machine<Input, Output> {
   #offer(
     entry: Entry,
     contact: Contact,
-    { hops, unasked = false, handTo }: Circumstances,
+    { hops, unasked = false, asked, handTo }: Circumstances,
     now: Instant,
     out: Output[],
   ): PeerKey | undefined {
@@ -758,7 +771,8 @@ export class PeerExchange implements Machine<Input, Output> {
     const { record } = read.value
     const id = this.#notation.idOf(record.peer)
     contact.sent.add(id, record.seq)
-    if (unasked && !this.#isWelcome(record, id, contact)) return record.peer
+    const isAsked = asked === undefined ? !unasked : asked.has(id)
+    if (!isAsked && !this.#isWelcome(record, id, contact)) return record.peer
     this.#submit(
       {
         ...read.value,
@@ -799,15 +813,13 @@ export class PeerExchange implements Machine<Input, Output> {
     const { job, fault } = this.#verification.end(number, valid, now) ?? {}
     if (job === undefined) return
     const { carrier, recalled } = job
-    const { peer } = job.record
     if (fault === undefined) this.#believe(job, now, out)
     else if (fault !== 'expired' && carrier !== undefined) this.#fault(carrier, fault, now, out)
     // From our own disk: an address worth trying, though told to nobody.
     else if (fault === 'expired' && recalled !== undefined && recalled.reachedSince > 0) {
       this.#learn(job, now, out)
     }
-    const question = this.#finds.get(peerKeyOf(peer))
-    if (question?.left === 0 && !question.passedOn) this.#endFind(peerKeyOf(peer), out)
+    for (const key of this.#finds.keys()) this.#endIfAnswered(key, out)
   }
 
   #believe(job: Job, now: Instant, out: Output[]): void {
@@ -841,14 +853,17 @@ export class PeerExchange implements Machine<Input, Output> {
   #learn(job: Job, now: Instant, out: Output[]): void {
     const { id, record, envelope, source, seenAt: lastSeenAt, recalled } = job
     const { peer } = record
-    const isNew = this.book.get(peer) === undefined
+    const before = this.book.get(peer)
     const evicted = this.book.put({ record, envelope, id, source, lastSeenAt }, now)
     if (recalled !== undefined) this.book.recall(peer, recalled)
     const contact = this.#contacts.get(peer)
-    if (contact !== undefined) this.#meet(contact, now)
+    if (contact !== undefined) this.#meet(contact, now, out)
     if (evicted !== undefined) this.#lose(evicted, 'evicted', now, out)
-    this.#enterIfInvited(job, now)
-    if (isNew) out.push({ type: 'found', peer, from: source })
+    // One identity that claims another address every minute must not collect the slots of all address groups.
+    const moved = before !== undefined && before.group !== this.book.get(peer)?.group
+    if (moved) this.sampler.drop(peer, this.#others(now), now)
+    else this.#enterIfInvited(job, now)
+    if (before === undefined) out.push({ type: 'found', peer, from: source })
     else out.push({ type: 'changed', peer })
     const entry = this.book.get(peer)
     for (const key of entry === undefined ? [] : this.#finds.note(entry)) this.#endFind(key, out)
@@ -971,6 +986,8 @@ interface Circumstances {
   hops?: number | undefined
   /** We did not ask for it. */
   unasked?: boolean
+  /** We asked for these only. */
+  asked?: Set<number>
   /** Who asked us for it. */
   handTo?: PeerKey | undefined
 }

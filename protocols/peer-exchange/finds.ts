@@ -29,6 +29,10 @@ export class Finds {
     return this.#questions.get(key)
   }
 
+  keys(): string[] {
+    return [...this.#questions.keys()]
+  }
+
   begin(key: string, wanted: Wanted, passedOn: boolean): Question {
     const question = { wanted, left: 0, passedOn }
     this.#questions.set(key, question)

@@ -73,9 +73,15 @@ export class Verification {
     this.#jobs.delete(number)
     const { record } = job
     const fault = valid ? judge(record, this.#networkId, now) : 'signature-invalid'
-    if (fault !== undefined)
+    // A forgery says nothing about the real record, or anybody could keep it from being fetched.
+    if (valid && fault !== undefined) {
       this.#refused.set(this.#notation.idOf(record.peer), lowBits(record.seq))
+    }
     return { job, fault }
+  }
+
+  get isBusy(): boolean {
+    return this.#jobs.size > 0
   }
 
   /** Whether a record of that peer, of that version or a newer one, is being checked. */

@@ -1,12 +1,10 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import * as fc from 'fast-check'
 import { RecordEnvelope } from '@libp2p/peer-record'
 import { decodeFrame, encodeFrame } from '../../../protocols/peer-exchange/codec.ts'
 import { DOMAIN, openEnvelope } from '../../../protocols/peer-exchange/envelope.ts'
 import { limits } from '../../../protocols/peer-exchange/limits.ts'
-import type { Frame } from '../../../protocols/peer-exchange/messages.ts'
 import { judge, readPayload } from '../../../protocols/peer-exchange/record.ts'
 import { isGenuine, networkIdOf, notation } from '../../../src/drivers/overlay-records.ts'
 
@@ -97,31 +95,6 @@ test('an expired record is believed for ten minutes longer, since clocks differ'
   assert.equal(judge(record.value, network, records.nowMs - 601_000), 'issued-in-future')
 })
 
-test('bytes at random never throw, and what is read can be written', () => {
-  fc.assert(
-    fc.property(fc.uint8Array({ maxLength: 600 }), (bytes) => {
-      const decoded = decodeFrame(bytes)
-      if (decoded.ok) encodeFrame(decoded.value)
-      const opened = openEnvelope(bytes)
-      if (opened.ok) readPayload(opened.value.payload, 'p', notation)
-      readPayload(bytes, 'p', notation)
-    }),
-    { numRuns: 2_000 },
-  )
-})
-
-test('a valid frame cut off, or with a byte changed, never throws', () => {
-  const valid = fc.constantFrom(...frames.valid.map(({ frame }) => unhex(frame)))
-  fc.assert(
-    fc.property(valid, fc.nat(), fc.nat(255), (bytes, at, value) => {
-      const place = at % bytes.length
-      decodeFrame(bytes.subarray(0, place))
-      decodeFrame(bytes.with(place, value))
-    }),
-    { numRuns: 2_000 },
-  )
-})
-
 test('a frame of one byte too many is not even decoded', () => {
   const bytes = new Uint8Array(limits.frameBytes + 1)
   assert.deepEqual(decodeFrame(bytes), { ok: false, fault: 'frame-too-large' })
@@ -131,47 +104,4 @@ test('messages in messages in messages are refused by the first table that knows
   let bytes = Uint8Array.of(0x0a, 0)
   while (bytes.length < 120) bytes = Uint8Array.of(0x0a, bytes.length, ...bytes)
   assert.equal(decodeFrame(bytes).ok, false)
-})
-
-test('every frame that can be made is read back as it was', () => {
-  const id = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n })
-  const uint32 = fc.integer({ min: 0, max: 2 ** 32 - 1 })
-  const bytes = fc.uint8Array({ maxLength: 64 })
-  const plain = { noNullPrototype: true } as const
-  const entry = fc.record({ envelope: bytes, observedAgeS: uint32, firstHand: fc.boolean() }, plain)
-  const frame: fc.Arbitrary<Frame> = fc.oneof(
-    fc.record(
-      {
-        type: fc.constant('hello' as const),
-        v: uint32,
-        networkId: id,
-        envelope: bytes,
-        nowS: fc.maxSafeNat(),
-        caps: uint32,
-        seenAddr: bytes,
-      },
-      plain,
-    ),
-    fc.record({ type: fc.constant('want' as const), ids: fc.array(id, { maxLength: 64 }) }, plain),
-    fc.record(
-      {
-        type: fc.constant('push' as const),
-        hops: uint32,
-        entries: fc.array(entry, { maxLength: 16 }),
-      },
-      plain,
-    ),
-    fc.array(fc.tuple(id, uint32), { maxLength: 256 }).map((list): Frame => ({
-      type: 'sample',
-      same: false,
-      ids: list.map(([one]) => one),
-      seqLo: list.map(([, seq]) => seq),
-    })),
-  )
-  fc.assert(
-    fc.property(frame, (before) => {
-      assert.deepEqual(decodeFrame(encodeFrame(before)), { ok: true, value: before })
-    }),
-    { numRuns: 300 },
-  )
 })

@@ -1,0 +1,203 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import * as fc from 'fast-check'
+import { AddressBook } from '../../../protocols/peer-exchange/address-book.ts'
+import { fold } from '../../../protocols/peer-exchange/ids.ts'
+import { limits } from '../../../protocols/peer-exchange/limits.ts'
+import { decodeSnapshot, encodeSnapshot } from '../../../protocols/peer-exchange/snapshot.ts'
+import { idOf, learnt } from './records.ts'
+
+const HOUR = 3_600_000
+const book = () => new AddressBook('self', { loopback: false, subnets: [] })
+const put = (into: AddressBook, peer: string, now: number, more = {}) =>
+  into.put(learnt(peer, { issuedAt: now, ...more }), now)
+
+/** What the counters and the hash say, against what is there. */
+function check(one: AddressBook): void {
+  const entries = [...one.all()]
+  let hash = 0
+  for (const standing of ['heard', 'reached', 'lost'] as const) {
+    const there = entries.filter((entry) => entry.standing === standing)
+    assert.equal(one.count(standing), there.length, standing)
+    assert.ok(there.length <= limits[standing], standing)
+    if (standing !== 'lost') for (const { id, record } of there) hash ^= fold(id, record.seq)
+  }
+  assert.equal(one.size, entries.length)
+  assert.equal(one.valid, one.count('heard') + one.count('reached'))
+  assert.equal(one.setHash, hash >>> 0)
+  for (const entry of entries) assert.equal(one.byId(entry.id)?.peer, entry.peer)
+}
+
+test('a peer is heard of, then reached, then lost when its record runs out, and heard of again', () => {
+  const one = book()
+  const standing = () => one.get('a')?.standing
+  put(one, 'a', 0)
+  assert.equal(standing(), 'heard')
+  one.met('a', 1_000)
+  assert.equal(standing(), 'heard', 'that it came to us proves no address')
+  one.reached('a', 2_000)
+  assert.deepEqual([standing(), one.get('a')?.reachedSince], ['reached', 2_000])
+  assert.deepEqual(one.expire(2 * HOUR + limits.clockSkewMs - 1), [])
+  assert.deepEqual(one.expire(2 * HOUR + limits.clockSkewMs), ['a'])
+  assert.equal(standing(), 'lost')
+  one.reached('a', 3 * HOUR)
+  assert.equal(standing(), 'lost', 'its record is still over')
+  put(one, 'a', 3 * HOUR, { seq: 2 })
+  assert.equal(standing(), 'heard')
+  one.reached('a', 3 * HOUR)
+  assert.deepEqual([standing(), one.get('a')?.reachedSince], ['reached', 2_000])
+  check(one)
+})
+
+test('dials in vain lose a peer that was heard of after two, one that was reached after three', () => {
+  const one = book()
+  for (const peer of ['heard', 'reached']) put(one, peer, 0)
+  one.reached('reached', 0)
+  assert.deepEqual(
+    ['heard', 'heard', 'heard', 'reached', 'reached', 'reached'].map((peer) => one.missed(peer)),
+    [false, true, false, false, false, true],
+  )
+  one.met('reached', 1)
+  assert.equal(one.get('reached')?.standing, 'heard', 'it answers again, within its life')
+  assert.equal(one.get('reached')?.misses, 0)
+  assert.equal(one.missed('nobody'), false)
+  check(one)
+})
+
+test('the lost are told to nobody, and forgotten after a day or, when they were reached once, a week', () => {
+  const one = book()
+  for (const peer of ['heard', 'reached']) put(one, peer, 1)
+  one.reached('reached', 1)
+  one.expire(3 * HOUR)
+  assert.deepEqual(one.fresh(3 * HOUR), [])
+  assert.equal(one.setHash, 0)
+  one.expire(limits.keepHeardMs + 1)
+  assert.deepEqual(
+    [...one.all()].map(({ peer }) => peer),
+    ['reached'],
+  )
+  one.expire(limits.keepReachedMs + 1)
+  assert.equal(one.size, 0)
+})
+
+test('a departure is remembered for ten minutes, and only against what is older', () => {
+  const one = book()
+  put(one, 'a', 0, { seq: 5 })
+  assert.equal(one.bury(learnt('a', { issuedAt: 0, seq: 6 }).record, 0), true)
+  assert.equal(one.get('a'), undefined)
+  assert.equal(one.isNews('a', 6, limits.tombstoneMs - 1), false)
+  assert.equal(one.isNews('a', 7, 0), true)
+  assert.equal(one.isNews('a', 5, limits.tombstoneMs), true)
+  assert.equal(one.bury(learnt('b', { issuedAt: 0 }).record, 0), false, 'it was not known')
+  assert.equal(one.isNews('b', 1, 0), false, 'and does not become so by an older copy')
+  for (let i = 0; i < limits.tombstones; i++) {
+    one.bury(learnt(`t${i}`, { issuedAt: 0 }).record, 0)
+  }
+  assert.equal(one.isNews('a', 5, 0), true, 'tombstones have a limit')
+  check(one)
+})
+
+test('when hearsay is full the source that told the most loses its oldest', () => {
+  const one = book()
+  for (let i = 0; i < 20; i++) put(one, `honest ${i}`, 0, { source: `friend ${i % 4}` })
+  const gone: string[] = []
+  for (let i = 0; i < 3_000; i++) {
+    const evicted = put(one, `fake ${i}`, i, { source: 'mallory' })
+    if (evicted !== undefined) gone.push(evicted)
+  }
+  assert.equal(one.count('heard'), limits.heard)
+  assert.deepEqual(
+    gone,
+    Array.from({ length: gone.length }, (_, i) => `fake ${i}`),
+  )
+  assert.equal(gone.length, 3_020 - limits.heard)
+  check(one)
+})
+
+test('when too many are reached the one reached last counts as heard of, and nobody leaves', () => {
+  const one = book()
+  for (let i = 0; i < limits.heard; i++) put(one, `p${i}`, 0, { source: `s${i}` })
+  for (let i = 0; i < limits.reached + 40; i++) {
+    assert.equal(one.reached(`p${i}`, i + 1), undefined)
+  }
+  assert.deepEqual([one.count('reached'), one.size], [limits.reached, limits.heard])
+  assert.equal(one.get('p0')?.standing, 'reached')
+  assert.equal(one.get(`p${limits.reached - 1}`)?.standing, 'heard')
+  assert.equal(one.get(`p${limits.reached + 39}`)?.standing, 'reached')
+  check(one)
+})
+
+test('a lost peer that is back when hearsay is full takes the place of another, which is named', () => {
+  const one = book()
+  put(one, 'back', 0)
+  one.missed('back')
+  one.missed('back')
+  for (let i = 0; i < limits.heard; i++) put(one, `p${i}`, i, { source: 'mallory' })
+  assert.equal(one.met('back', 5_000), 'p0')
+  assert.deepEqual([one.get('back')?.standing, one.get('p0')], ['heard', undefined])
+  check(one)
+})
+
+test('of the lost those we never reached leave first', () => {
+  const one = book()
+  const count = limits.lost + 30
+  for (let i = 0; i < count; i++) {
+    put(one, `p${i}`, i)
+    if (i < 100) one.reached(`p${i}`, i + 1)
+  }
+  one.expire(10 * HOUR)
+  assert.equal(one.count('lost'), limits.lost)
+  assert.ok(Array.from({ length: 100 }, (_, i) => one.get(`p${i}`)).every(Boolean))
+  check(one)
+})
+
+test('a snapshot begins with those that have answered us for longest', () => {
+  const one = book()
+  for (let i = 0; i < 700; i++) put(one, `p${i}`, i)
+  for (const i of [30, 20, 25]) one.reached(`p${i}`, i)
+  const snapshot = decodeSnapshot(encodeSnapshot(one, 7)) ?? assert.fail('no snapshot')
+  const text = (bytes: Uint8Array | undefined) => new TextDecoder().decode(bytes)
+  assert.deepEqual(
+    snapshot.entries.slice(0, 3).map(({ envelope }) => text(envelope)),
+    ['p20 1', 'p25 1', 'p30 1'],
+  )
+  assert.deepEqual(
+    snapshot.entries.slice(0, 4).map(({ reachedSince }) => reachedSince),
+    [20, 25, 30, 0],
+  )
+  assert.deepEqual([snapshot.entries.length, snapshot.ownSeq], [limits.saved, 7])
+  assert.equal(decodeSnapshot(Uint8Array.of(8, 1)), undefined, 'of an earlier version')
+  assert.equal(decodeSnapshot(Uint8Array.of(255)), undefined)
+})
+
+test('whatever happens in whatever order, its counters and limits hold', () => {
+  const peer = fc.nat(30).map((i) => `p${i}`)
+  const call = fc.oneof(
+    fc.record({ type: fc.constant('put' as const), peer, seq: fc.integer({ min: 1, max: 9 }) }),
+    fc.record({ type: fc.constantFrom('met', 'reached', 'missed', 'bury', 'remove'), peer }),
+    fc.record({ type: fc.constant('expire' as const), peer }),
+    fc.record({ type: fc.constant('crowd' as const), peer, seq: fc.nat(2_000) }),
+  )
+  fc.assert(
+    fc.property(fc.array(fc.tuple(call, fc.nat(HOUR)), { maxLength: 60 }), (calls) => {
+      const one = book()
+      let now = 0
+      for (const [did, ms] of calls) {
+        now += ms
+        if (did.type === 'put') {
+          if (one.isNews(did.peer, did.seq, now)) put(one, did.peer, now, { seq: did.seq })
+        } else if (did.type === 'crowd') {
+          for (let i = 0; i < 300; i++) put(one, `c${did.seq + i}`, now, { source: did.peer })
+        } else if (did.type === 'expire') one.expire(now)
+        else if (did.type === 'bury') one.bury(learnt(did.peer, { issuedAt: now }).record, now)
+        else if (did.type === 'remove') one.remove(did.peer)
+        else if (did.type === 'missed') one.missed(did.peer)
+        else if (did.type === 'met') one.met(did.peer, now)
+        else one.reached(did.peer, now)
+        check(one)
+      }
+      assert.equal(one.byId(idOf('nobody')), undefined)
+    }),
+    { numRuns: 60 },
+  )
+})

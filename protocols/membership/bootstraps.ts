@@ -103,8 +103,8 @@ export class Bootstraps {
   /** The larger the overlay, the more rarely each node calls, so that bootstraps are not drowned. */
   #recontact(now: Instant, size: number): Instant {
     const { recontactMs, recontactSpread, recontactsPerS } = limits
-    const share = (size / (recontactsPerS * Math.max(1, this.#bootstraps.size))) * 1000
-    const mean = Math.max(recontactMs, share)
+    // One of them every ten minutes, in turn.
+    const mean = Math.max(recontactMs * this.#bootstraps.size, (size / recontactsPerS) * 1000)
     return now + mean * (1 + recontactSpread * (2 * this.#rng() - 1))
   }
 }

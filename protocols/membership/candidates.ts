@@ -10,7 +10,7 @@ import { limits } from './limits.ts'
 /** What peer exchange knows, to be read. */
 export interface Acquaintances {
   readonly book: Pick<AddressBook, 'get' | 'all' | 'addresses' | 'valid' | 'count' | 'fresh'>
-  readonly sampler: Pick<Sampler, 'distinct' | 'estimate'>
+  readonly sampler: Pick<Sampler, 'distinct' | 'holders' | 'estimate'>
   alternativesFor(peer: PeerKey, now: Instant): Entry[]
 }
 
@@ -27,9 +27,9 @@ export function isDependable({
 export class Candidates {
   readonly #known: Acquaintances
   readonly #rng: Rng
-  /** The class that is tried now, and how often still. */
-  #dependable = true
-  #left = 0
+  /** Classes of candidates that failed: the next ones are of the same. */
+  #owed: boolean[] = []
+  #failures = 0
 
   constructor(known: Acquaintances, rng: Rng) {
     this.#known = known
@@ -52,13 +52,20 @@ export class Candidates {
     return shuffle([...this.#known.book.all()], this.#rng)
   }
 
-  /** The peers of the sample, those of the class whose turn it is first. */
-  ofSample(): BookEntry[] {
-    const entries = this.#sample()
-    const wanted = this.#drawClass(entries)
-    return entries.sort(
-      (a, b) => Number(isDependable(b) === wanted) - Number(isDependable(a) === wanted),
-    )
+  /**
+   * Those of the sample that fit, class by class: hidden peers are harder to link to than public ones, and drawing the
+   * class first, by its share in the sample, and again after a failure keeps them from being left out for that. Whoever
+   * is taken from here is taken for good: what became of it is told by `linked` or `failed`.
+   */
+  *ofSample(fits: (entry: BookEntry) => boolean): Generator<BookEntry> {
+    const classes = Map.groupBy(this.#sample().filter(fits), isDependable)
+    const share = this.#dependableShare()
+    for (;;) {
+      const wanted = this.#owed.shift() ?? this.#rng() < share
+      const next = classes.get(wanted)?.pop() ?? classes.get(!wanted)?.pop()
+      if (next === undefined) return
+      yield next
+    }
   }
 
   /** Those that answered our dials, the most stable first. */
@@ -73,10 +80,10 @@ export class Candidates {
     return this.all().sort((a, b) => ORDER[a.standing] - ORDER[b.standing])
   }
 
-  /** Whom to see: of the sample, those we never reached, then those not met for long. */
+  /** Whom to see: of the sample, those we never met, then those we have not met for longest. */
   toVisit(now: Instant): BookEntry[] {
     const stale = this.#sample().filter(({ metAt }) => now - metAt > limits.metRecentlyMs)
-    return stale.sort((a, b) => ORDER_OF_VISITS[a.standing] - ORDER_OF_VISITS[b.standing])
+    return stale.sort((a, b) => a.metAt - b.metAt)
   }
 
   lost(): BookEntry[] {
@@ -89,23 +96,27 @@ export class Candidates {
     return peers.flatMap((peer) => this.#known.book.get(peer) ?? [])
   }
 
-  /**
-   * Hidden peers are harder to link to than public ones. Drawing the class first, by its share in the sample, and
-   * holding it for a few tries keeps them from being left out for that.
-   */
-  #drawClass(sample: BookEntry[]): boolean {
-    if (this.#left-- > 0) return this.#dependable
-    this.#left = limits.classTries - 1
-    const share = sample.filter(isDependable).length / Math.max(1, sample.length)
-    this.#dependable = this.#rng() < share
-    return this.#dependable
+  /** Of the slots that rank ids: the others favour public peers, which are spread over more address groups. */
+  #dependableShare(): number {
+    let [dependable, all] = [0, 0]
+    for (const { holder, rankedBy } of this.#known.sampler.holders()) {
+      const entry = rankedBy === 'id' ? this.#known.book.get(holder.peer) : undefined
+      if (entry === undefined) continue
+      all++
+      if (isDependable(entry)) dependable++
+    }
+    return all === 0 ? 1 : dependable / all
   }
 
-  /** A link was made: the next one is of a class of its own. */
   linked(): void {
-    this.#left = 0
+    this.#failures = 0
+  }
+
+  /** One that was taken from the sample came to nothing: another of its class has its turn, a few times. */
+  failed(entry: BookEntry): void {
+    if (++this.#failures % limits.classTries === 0) this.#owed = []
+    else if (this.#owed.length < limits.urgentDials) this.#owed.push(isDependable(entry))
   }
 }
 
 const ORDER = { reached: 0, heard: 1, lost: 2 }
-const ORDER_OF_VISITS = { heard: 0, reached: 1, lost: 2 }

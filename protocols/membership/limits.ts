@@ -34,7 +34,7 @@ export const limits = {
   visitMs: { young: 60_000, steady: 120_000 },
   youngMs: 1_800_000,
   /** Somebody met this recently need not be visited. */
-  metRecentlyMs: 1_800_000,
+  metRecentlyMs: 3_600_000,
   /** One visit in so many goes to a lost peer: it may be the other half of a split overlay. */
   lostEvery: 6,
   /** When a lost peer may be visited again. */

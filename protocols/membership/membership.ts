@@ -135,6 +135,8 @@ export class Membership implements Machine<Input, Output> {
   #rescuedAt = -Infinity
   #replacedAt = -Infinity
   #alone = false
+  /** Links we keep though nothing binds us, while the overlay is small or we have next to no neighbours. */
+  readonly #spared = new Set<PeerKey>()
   #chosenCount = 0
   #acceptedCount = 0
 
@@ -217,6 +219,7 @@ export class Membership implements Machine<Input, Output> {
     }
     if (this.#startedAt !== undefined) {
       this.#fill(now, out)
+      this.#releaseSpared(out)
       this.#report(now, out)
     }
     return out
@@ -228,7 +231,7 @@ export class Membership implements Machine<Input, Output> {
     else if (name === 'errand') this.#giveUp(peer, limits.retryMs.refused, now, out)
     else if (name === 'direct') this.#directOrNot(peer, now, out)
     else if (name === 'visit') this.#visit(now, out)
-    else if (name === 'rotate') this.#rotate(now)
+    else if (name === 'rotate') this.#rotate(now, out)
     else if (name === 'healed') out.push({ type: 'healing', healing: false })
     else if (name === 'alone' && this.#links() === 0) {
       this.#alone = true
@@ -260,7 +263,10 @@ export class Membership implements Machine<Input, Output> {
     if (before !== undefined) {
       before.limited = limited
       if (address !== undefined) before.group = groupOfAddress(address)
-      if (before.errand === undefined) before.errand = purpose
+      if (purpose !== undefined && before.errand === undefined) {
+        before.errand = purpose
+        this.#timers.set(`errand ${peer}`, now + limits.errandMs)
+      }
       this.#advance(before, now, out)
       return
     }
@@ -333,8 +339,8 @@ export class Membership implements Machine<Input, Output> {
     if (contact?.errand !== 'visit') return
     contact.errand = undefined
     this.#timers.clear(`errand ${peer}`)
-    // A node that lacks neighbours keeps whom it has just seen.
-    if (this.#missing() > 0 && !contact.limited) this.#court(contact, now, out)
+    // A node that has next to no neighbours keeps whom it has just seen.
+    if (this.#needy && !contact.limited) this.#court(contact, now, out)
     else this.#releaseIfIdle(contact, out)
   }
 
@@ -349,7 +355,10 @@ export class Membership implements Machine<Input, Output> {
   #giveUp(peer: PeerKey, restMs: number, now: Instant, out: Output[]): void {
     const contact = this.#contacts.get(peer)
     if (contact?.errand === undefined) return
-    if (contact.errand === 'neighbour') this.#rests.wait(peer, now + restMs)
+    if (contact.errand === 'neighbour') {
+      this.#rests.wait(peer, now + restMs)
+      this.#noNeighbour(peer)
+    }
     contact.errand = undefined
     this.#timers.clear(`errand ${peer}`)
     this.#timers.clear(`direct ${peer}`)
@@ -359,8 +368,19 @@ export class Membership implements Machine<Input, Output> {
   #releaseIfIdle({ peer, chosen, accepted, errand, dialled }: Contact, out: Output[]): void {
     if (chosen || accepted || errand !== undefined || !dialled) return
     // A bootstrap of another kind, a mere relay perhaps, may be all that a young node has.
-    if (this.#candidates.everybody || (this.#needy && this.#bootstraps.has(peer))) return
-    out.push({ type: 'release', peer })
+    const precious = this.#needy && this.#bootstraps.has(peer)
+    if (precious || this.#candidates.everybody) this.#spared.add(peer)
+    else out.push({ type: 'release', peer })
+  }
+
+  #releaseSpared(out: Output[]): void {
+    if (this.#spared.size === 0 || this.#needy || this.#candidates.everybody) return
+    const spared = [...this.#spared]
+    this.#spared.clear()
+    for (const peer of spared) {
+      const contact = this.#contacts.get(peer)
+      if (contact !== undefined) this.#releaseIfIdle(contact, out)
+    }
   }
 
   // --- neighbours ---------------------------------------------------------------------------------------
@@ -386,6 +406,11 @@ export class Membership implements Machine<Input, Output> {
       this.#choose(contact, now, out)
       return
     }
+    // What was lost may have been a yes: then the other side must not count on us.
+    if (ack === undefined && !contact.accepted) {
+      const end: Frame = { type: 'neighbourEnd', entries: [], evicted: false }
+      out.push({ type: 'tell', peer: contact.peer, frame: end })
+    }
     const asked = Math.min((ack?.retryS ?? 0) * 1000, limits.noDirectPathMs)
     this.#giveUp(contact.peer, Math.max(asked, limits.retryMs.refused), now, out)
   }
@@ -403,12 +428,12 @@ export class Membership implements Machine<Input, Output> {
       contact.since = now
       out.push({ type: 'neighbour', peer, role: 'chosen' })
     }
-    if (this.#rotating && this.#chosenCount > limits.chosen) this.#letGo(contact, now, out)
+    if (this.#rotating && this.#chosenCount > limits.chosen) this.#letOneGo(now, out, contact)
     this.#joined ||= this.#chosenCount >= limits.chosen
   }
 
-  /** The newcomer takes the place of one of the others. */
-  #letGo(newcomer: Contact, now: Instant, out: Output[]): void {
+  /** Of those we chose one leaves, not the newcomer that takes its place. */
+  #letOneGo(now: Instant, out: Output[], newcomer?: Contact): void {
     this.#rotating = false
     const others = [...this.#contacts.values()].filter((one) => one.chosen && one !== newcomer)
     const victim = others[Math.floor(this.#rng() * others.length)]
@@ -417,7 +442,7 @@ export class Membership implements Machine<Input, Output> {
     victim.chosen = false
     this.#count(victim, 1)
     this.#rests.wait(victim.peer, now + limits.retryMs.full)
-    out.push({ type: 'tell', peer: victim.peer, frame: this.#farewell(victim.peer, now) })
+    out.push({ type: 'tell', peer: victim.peer, frame: this.#farewell(victim.peer, false, now) })
     const still = victim.accepted
     out.push(
       still
@@ -427,8 +452,9 @@ export class Membership implements Machine<Input, Output> {
     this.#releaseIfIdle(victim, out)
   }
 
-  #farewell(peer: PeerKey, now: Instant): Frame {
-    return { type: 'neighbourEnd', entries: this.#known.alternativesFor(peer, now) }
+  /** `evicted`: it chose us, and we have no place for it any more; else we do not choose it any more. */
+  #farewell(peer: PeerKey, evicted: boolean, now: Instant): Frame {
+    return { type: 'neighbourEnd', entries: this.#known.alternativesFor(peer, now), evicted }
   }
 
   #request(
@@ -488,23 +514,28 @@ export class Membership implements Machine<Input, Output> {
   #evict(peer: PeerKey, now: Instant, out: Output[]): void {
     const victim = this.#contacts.get(peer)
     if (victim === undefined) return
-    out.push({ type: 'tell', peer, frame: this.#farewell(peer, now) })
+    out.push({ type: 'tell', peer, frame: this.#farewell(peer, true, now) })
     victim.accepted = false
     this.#acceptedCount--
     out.push({ type: 'neighbour-lost', peer }, { type: 'release', peer })
   }
 
-  /** The other side does not keep the link any more, whichever of us chose the other. */
-  #ended(peer: PeerKey, { entries }: FrameOf<'neighbourEnd'>, now: Instant, out: Output[]): void {
+  /** The other side does not choose us any more, or has no place for us; what we chose or gave ourselves stays. */
+  #ended(peer: PeerKey, end: FrameOf<'neighbourEnd'>, now: Instant, out: Output[]): void {
     const contact = this.#contacts.get(peer)
     if (contact === undefined) return
-    out.push({ type: 'offered', peer, entries })
-    if (!contact.chosen && !contact.accepted) return
+    out.push({ type: 'offered', peer, entries: end.entries })
+    const before = roleOf(contact)
     this.#count(contact, -1)
-    if (contact.chosen) this.#rests.wait(peer, now + limits.retryMs.full)
-    contact.chosen = false
-    contact.accepted = false
-    out.push({ type: 'neighbour-lost', peer })
+    if (end.evicted) {
+      contact.chosen = false
+      this.#rests.wait(peer, now + limits.retryMs.full)
+    } else contact.accepted = false
+    this.#count(contact, 1)
+    const role = roleOf(contact)
+    if (role === before) return
+    if (role === undefined) out.push({ type: 'neighbour-lost', peer })
+    else out.push({ type: 'neighbour', peer, role })
     this.#releaseIfIdle(contact, out)
   }
 
@@ -573,20 +604,26 @@ export class Membership implements Machine<Input, Output> {
   #chooseMore(everybody: boolean, now: Instant, out: Output[]): Instant {
     if (this.#dials.size >= this.#dialLimit) return Infinity // looked at again when one ends
     let soonest = now + limits.idleMs
-    for (const entry of this.#inOrder(everybody)) {
-      const missing = everybody ? Infinity : this.#missing()
-      if (missing <= 0 || this.#dials.size >= this.#dialLimit) return Infinity
-      const { peer } = entry
-      const contact = this.#contacts.get(peer)
-      if (peer === this.#self || this.#dials.has(peer) || this.#bootstraps.has(peer)) continue
-      if (contact?.chosen || contact?.errand === 'neighbour') continue
-      const until = this.#rests.until(peer)
+    const fits = (entry: BookEntry): boolean => {
+      if (!this.#mayChoose(entry)) return false
+      const until = this.#rests.until(entry.peer)
       if (until > now) soonest = Math.min(soonest, until)
-      else if (!everybody && !this.#fits(entry)) continue
-      else if (contact !== undefined) this.#court(contact, now, out)
-      else this.#dial(peer, 'neighbour', now, out)
+      return until <= now && (everybody || this.#isApart(entry))
+    }
+    let missing = everybody ? Infinity : this.#missing()
+    for (const entry of this.#inOrder(everybody, fits)) {
+      const contact = this.#contacts.get(entry.peer)
+      if (contact !== undefined) this.#court(contact, now, out)
+      else if (!this.#dial(entry.peer, 'neighbour', now, out)) continue
+      if (--missing <= 0 || this.#dials.size >= this.#dialLimit) return Infinity
     }
     return soonest
+  }
+
+  #mayChoose({ peer }: BookEntry): boolean {
+    const contact = this.#contacts.get(peer)
+    if (contact?.chosen || contact?.errand === 'neighbour') return false
+    return peer !== this.#self && !this.#dials.has(peer) && !this.#bootstraps.has(peer)
   }
 
   get #dialLimit(): number {
@@ -594,18 +631,17 @@ export class Membership implements Machine<Input, Output> {
   }
 
   /** Everybody in a small overlay; else old acquaintances to begin with, then the sample; others only in need. */
-  *#inOrder(everybody: boolean): Generator<BookEntry> {
-    if (everybody) {
-      yield* this.#candidates.all()
-      return
-    }
-    if (!this.#joined) yield* this.#candidates.anchors().slice(0, limits.enough)
-    yield* this.#candidates.ofSample()
-    if (this.#candidates.isSmall || this.#needy || !this.#joined) yield* this.#candidates.others()
+  *#inOrder(everybody: boolean, fits: (entry: BookEntry) => boolean): Generator<BookEntry> {
+    if (everybody) return yield* this.#candidates.all().filter(fits)
+    if (!this.#joined) yield* this.#candidates.anchors().slice(0, limits.enough).filter(fits)
+    yield* this.#candidates.ofSample(fits)
+    const short = this.#candidates.isSmall || this.#needy || !this.#joined
+    // What was taken before this has changed what fits.
+    if (short) for (const one of this.#candidates.others()) if (fits(one)) yield one
   }
 
   /** One neighbour of an address group, unless there are few to choose from. */
-  #fits({ group }: BookEntry): boolean {
+  #isApart({ group }: BookEntry): boolean {
     if (this.#trusted || this.#candidates.isSmall || this.#needy) return true
     for (const one of this.#contacts.values()) if (one.chosen && one.group === group) return false
     return true
@@ -638,13 +674,21 @@ export class Membership implements Machine<Input, Output> {
   }
 
   #dialFailed(peer: PeerKey, now: Instant, out: Output[]): void {
-    if (!this.#dials.delete(peer)) return
+    const purpose = this.#dials.get(peer)
+    if (purpose === undefined) return
+    this.#dials.delete(peer)
+    if (purpose === 'neighbour') this.#noNeighbour(peer)
     this.#timers.clear(`silent ${peer}`)
     this.#bootstraps.failed(peer, this.#size(), now)
     if (this.#known.book.get(peer)?.standing === 'lost' && !this.#candidates.everybody) {
       this.#rests.lost(peer, now)
     } else this.#rest(peer, now)
     out.push({ type: 'missed', peer })
+  }
+
+  #noNeighbour(peer: PeerKey): void {
+    const entry = this.#known.book.get(peer)
+    if (entry !== undefined) this.#candidates.failed(entry)
   }
 
   #rest(peer: PeerKey, now: Instant): void {
@@ -671,13 +715,16 @@ export class Membership implements Machine<Input, Output> {
     }
   }
 
-  #rotate(now: Instant): void {
+  #rotate(now: Instant, out: Output[]): void {
     const age = now - (this.#startedAt ?? now)
     const { young, steady, healing } = limits.rotateMs
     const calm = age < limits.mixingMs ? young : steady
     const every = this.#healing.isOn(now) ? healing : calm
     this.#timers.set('rotate', now + jittered(every, 0.25, this.#rng))
-    this.#rotating = !this.#candidates.everybody && this.#chosenCount >= limits.chosen
+    if (this.#candidates.everybody) return
+    // What is left of the time when everybody knew everybody goes without being replaced.
+    if (this.#chosenCount > limits.chosen) this.#letOneGo(now, out)
+    else this.#rotating = this.#chosenCount === limits.chosen
   }
 
   /** A sign that the overlay was split and is whole again. */
@@ -718,4 +765,10 @@ export class Membership implements Machine<Input, Output> {
   #size(): number {
     return Math.max(this.#known.book.valid, this.#known.sampler.estimate() ?? 0)
   }
+}
+
+/** A peer that is both counts as chosen. */
+function roleOf({ chosen, accepted }: Contact): Role | undefined {
+  if (chosen) return 'chosen'
+  return accepted ? 'accepted' : undefined
 }

@@ -44,7 +44,7 @@ export class Answers {
       envelope: own.envelope ?? new Uint8Array(),
       nowS: Math.floor(now / 1000),
       seenAddr: contact.seenAddr,
-      entries: this.some(contact, limits.helloEntries, now),
+      entries: this.some(contact, limits.greetingEntries, now),
     }
   }
 

@@ -822,9 +822,11 @@ export class PeerExchange implements Machine<Input, Output> {
       return
     }
     if (job.handTo !== undefined) this.#handOn(job, out)
+    const before = this.book.get(record.peer)?.record
     this.#learn(job, now, out)
     const entry = this.book.get(record.peer)
-    if (hops === undefined || hops >= limits.pushHops || !entry?.forwarding.take(1, now)) return
+    if (hops === undefined || hops >= limits.pushHops || isMereRenewal(before, record)) return
+    if (!entry?.forwarding.take(1, now)) return
     this.#news.add(record.peer, hops + 1)
     this.#pushSoon(now)
   }
@@ -966,6 +968,14 @@ interface Circumstances {
   unasked?: boolean
   /** Who asked us for it. */
   handTo?: PeerKey | undefined
+}
+
+/** A version that says nothing but that the peer is still there: whoever wants it pulls it. */
+function isMereRenewal(before: Job['record'] | undefined, after: Job['record']): boolean {
+  if (before === undefined) return false
+  const said = ({ addresses, services, reachability, mapping, filtering, relay }: Job['record']) =>
+    JSON.stringify([addresses, services, reachability, mapping, filtering, relay !== undefined])
+  return said(before) === said(after)
 }
 
 function sourceOf(subject: PeerKey, contact: Contact): Source {

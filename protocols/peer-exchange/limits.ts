@@ -15,6 +15,8 @@ export const limits = {
   serviceBytes: 48,
   extBytes: 128,
   helloEntries: 8,
+  /** What we send of them: enough to go on with when whom one greeted has no place. */
+  greetingEntries: 4,
   /** Everybody of a small overlay in one answer; of a large one 64 are named, see `slots`. */
   sampleIds: 256,
   /** What a relayed connection is asked for at most, since its bytes are somebody's gift. */

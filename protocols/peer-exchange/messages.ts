@@ -112,7 +112,10 @@ const bodies = {
     retryS: uint32(2),
     entries: messages(3, EntryMessage, limits.alternatives),
   }),
-  neighbourEnd: message({ entries: messages(1, EntryMessage, limits.alternatives) }),
+  neighbourEnd: message({
+    entries: messages(1, EntryMessage, limits.alternatives),
+    evicted: bool(2),
+  }),
   err: message({ code: uint32(1), retryS: uint32(2) }),
 }
 

@@ -77,7 +77,11 @@ export class OverlayStreams {
     const signal = this.#deadline()
     let stream: Stream | undefined
     try {
-      stream = await this.#best(peer)?.newStream(PROTOCOL, { signal, runOnLimitedConnection: true })
+      stream = await this.#best(peer)?.newStream(PROTOCOL, {
+        signal,
+        runOnLimitedConnection: true,
+        eager: true, // only who speaks the protocol is asked anything
+      })
       if (stream === undefined) return undefined
       const channel = framed(stream)
       await channel.write(encodeFrame(frame), { signal })

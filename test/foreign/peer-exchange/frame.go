@@ -61,7 +61,10 @@ type neighbourAck struct {
 	entries         []entry
 }
 
-type neighbourEnd struct{ entries []entry }
+type neighbourEnd struct {
+	entries []entry
+	evicted bool
+}
 
 type refusal struct{ code, retryS uint64 }
 
@@ -404,15 +407,23 @@ func (b *neighbourAck) write(w *writer) {
 func readNeighbourEnd(r *reader) body {
 	b := &neighbourEnd{}
 	each(r, func(field uint64) bool {
-		if field == 1 {
+		switch field {
+		case 1:
 			b.entries = readEntries(r, b.entries, 4)
+		case 2:
+			b.evicted = r.flag()
+		default:
+			return false
 		}
-		return field == 1
+		return true
 	})
 	return b
 }
 
-func (b *neighbourEnd) write(w *writer) { writeEntries(w, 1, b.entries) }
+func (b *neighbourEnd) write(w *writer) {
+	writeEntries(w, 1, b.entries)
+	w.flag(2, b.evicted)
+}
 
 func readRefusal(r *reader) body {
 	b := &refusal{}

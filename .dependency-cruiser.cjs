@@ -33,8 +33,33 @@ module.exports = {
       name: 'protocols-decide',
       comment: 'a protocol knows itself and the kernel; no node:*, no packages, no src',
       severity: 'error',
-      from: { path: at('protocols/([^/]+)/'), pathNot: within('protocols/kernel') },
+      from: {
+        path: at('protocols/([^/]+)/'),
+        pathNot: within('protocols/kernel', 'protocols/membership', 'protocols/overlay'),
+      },
       to: { pathNot: [at('protocols/$1/'), within('protocols/kernel')] },
+    },
+    {
+      name: 'membership-builds-on-peer-exchange',
+      comment: 'whom to be neighbours with is chosen from what peer exchange knows',
+      severity: 'error',
+      from: { path: within('protocols/membership') },
+      to: {
+        pathNot: within('protocols/membership', 'protocols/peer-exchange', 'protocols/kernel'),
+      },
+    },
+    {
+      name: 'overlay-joins-the-two',
+      severity: 'error',
+      from: { path: within('protocols/overlay') },
+      to: {
+        pathNot: within(
+          'protocols/overlay',
+          'protocols/membership',
+          'protocols/peer-exchange',
+          'protocols/kernel',
+        ),
+      },
     },
     {
       name: 'net-and-storage-are-plumbing',

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { globSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
+import { missingGo } from './interop/go-build.ts'
 import { harnessRequirements } from './interop/requirements.ts'
 import { requirements as labRequirements } from './lab/requirements.ts'
 import { requirements as containerRequirements } from './support/container-requirements.ts'
@@ -99,6 +100,12 @@ const TIERS: Tier[] = [
       { title: 'the examples behind two NATs', argv: lab('--scenario', 'examples') },
       { title: 'the demo', argv: node('test/lab/demo.ts') },
     ],
+  },
+  {
+    name: 'foreign',
+    proves: 'peer exchange as a stranger reads it from the specification, in Go',
+    missing: missingGo,
+    steps: [tests('codecs of two hands', 'test/interop/*.test.ts', 1)],
   },
   {
     name: 'interop',

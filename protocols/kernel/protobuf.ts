@@ -73,7 +73,8 @@ const blob = (max: number): Kind<Uint8Array> => ({
   type: 'bytes',
   wire: LENGTH,
   zero: new Uint8Array(),
-  read: (reader) => reader.blob(max).slice(),
+  // A copy even of a Buffer, whose slice() is none: what is kept must not hold on to a whole network buffer.
+  read: (reader) => new Uint8Array(reader.blob(max)),
   write: (writer, value) => writer.blob(value),
 })
 

@@ -183,8 +183,15 @@ function kindOf(address: string, flags: number): AddressKind {
   return (flags & FLAGS.external) !== 0 ? 'external' : 'direct'
 }
 
-/** Any text without control characters, so that it can be printed. */
+/**
+ * Control characters, invisible ones and those that turn the direction of text. Written out, because the categories of
+ * Unicode grow with its versions, and nodes of different years must not blame each other for a name.
+ */
+const UNPRINTABLE =
+  /[\p{Cc}\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\u{e0000}-\u{e0fff}]/u
+
+/** Any text that can be printed. */
 function isServiceName(name: string): boolean {
   const length = new TextEncoder().encode(name).length
-  return length > 0 && length <= limits.serviceBytes && !/\p{C}/u.test(name)
+  return length > 0 && length <= limits.serviceBytes && !UNPRINTABLE.test(name)
 }

@@ -6,6 +6,7 @@ import { RecordEnvelope } from '@libp2p/peer-record'
 import { multiaddr } from '@multiformats/multiaddr'
 import { DOMAIN, PAYLOAD_TYPE } from '../../protocols/peer-exchange/envelope.ts'
 import type { Signed } from '../../protocols/peer-exchange/envelope.ts'
+import { isMultiaddr } from '../../protocols/peer-exchange/multiaddr.ts'
 import type { Notation } from '../../protocols/peer-exchange/record.ts'
 
 /** As many as every language's plain numbers hold. */
@@ -13,8 +14,8 @@ const LOW_53_BITS = (1n << 53n) - 1n
 
 /** Peers and addresses as libp2p writes them. */
 export const notation: Notation = {
-  addressBytes: (text) => orUndefined(() => multiaddr(text).bytes),
-  addressText: (bytes) => orUndefined(() => multiaddr(bytes).toString()),
+  addressBytes: (text) => orUndefined(() => whole(multiaddr(text).bytes)),
+  addressText: (bytes) => orUndefined(() => multiaddr(whole(bytes)).toString()),
   peerBytes: (peer) => orUndefined(() => peerIdFromString(peer).toMultihash().bytes),
   peerText: (bytes) => orUndefined(() => peerOfKey(bytes)),
   idOf: (peer) => Number(shortHash(peerIdFromString(peer).toMultihash().bytes) & LOW_53_BITS),
@@ -49,6 +50,12 @@ export async function isGenuine({ key, bytes, signature }: Signed): Promise<bool
 function peerOfKey(multihash: Uint8Array): string | undefined {
   if (multihash[0] !== 0 || multihash[1] !== multihash.length - 2) return undefined
   return peerIdFromPublicKey(publicKeyFromProtobuf(multihash.subarray(2))).toString()
+}
+
+/** libp2p's own reader also takes components that are cut off, and long spellings of short numbers. */
+function whole(bytes: Uint8Array): Uint8Array {
+  if (!isMultiaddr(bytes)) throw new TypeError('no multiaddr of components known here')
+  return bytes
 }
 
 function shortHash(bytes: Uint8Array): bigint {

@@ -1,4 +1,4 @@
-/** Builds the go-libp2p peer from its sources, once for each version of them. */
+/** Builds the programs in Go that we are tried against, once for each version of their sources. */
 import { createHash } from 'node:crypto'
 import { access, mkdir, readdir, readFile, rename } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -6,7 +6,8 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { attempt, run } from '../lab/command.ts'
 
-const SOURCES = fileURLToPath(new URL('./go', import.meta.url))
+const GO_PEER = fileURLToPath(new URL('./go', import.meta.url))
+const FOREIGN_CODEC = fileURLToPath(new URL('../foreign/peer-exchange', import.meta.url))
 /** Two cores compile all of go-libp2p in a minute; its modules may have to come over a slow line first. */
 const BUILD_MS = 900_000
 /** Go is often installed where no shell looks by default. */
@@ -52,26 +53,32 @@ async function goEnvironment(): Promise<NodeJS.ProcessEnv> {
   return { ...environment(`${join(Dir, 'bin')}:`), GOTOOLCHAIN: 'local' }
 }
 
-async function digest(): Promise<string> {
+async function digest(sources: string): Promise<string> {
   const hash = createHash('sha256')
-  for (const name of (await readdir(SOURCES)).sort()) {
+  for (const name of (await readdir(sources)).sort()) {
     hash.update(`${name}\n`)
-    hash.update(await readFile(join(SOURCES, name)))
+    hash.update(await readFile(join(sources, name)))
   }
   return hash.digest('hex').slice(0, 16)
 }
 
+/** The path of the go-libp2p peer. */
+export const goPeerProgram = (): Promise<string> => goProgram(GO_PEER)
+
+/** The path of the codec of peer exchange that is not ours. */
+export const foreignCodecProgram = (): Promise<string> => goProgram(FOREIGN_CODEC)
+
 /** The path of the program, built now if these sources have not been built before. */
-export async function goPeerProgram(): Promise<string> {
+async function goProgram(sources: string): Promise<string> {
   const folder = join(tmpdir(), 'warren-interop-go')
-  const binary = join(folder, await digest())
+  const binary = join(folder, await digest(sources))
   try {
     await access(binary)
     return binary
   } catch {
     await mkdir(folder, { recursive: true, mode: 0o700 })
     const fresh = `${binary}.${process.pid}`
-    const argv = ['go', 'build', '-C', SOURCES, '-o', fresh, '.']
+    const argv = ['go', 'build', '-C', sources, '-o', fresh, '.']
     await run(argv, { deadlineMs: BUILD_MS, env: await goEnvironment() })
     await rename(fresh, binary)
     return binary

@@ -1,0 +1,3 @@
+module warren/test/foreign/peer-exchange
+
+go 1.21

@@ -13,6 +13,7 @@ import { newContact } from './contact.ts'
 import type { Contact } from './contact.ts'
 import { fitting, seenAt, toEntry } from './entries.ts'
 import type { Signed } from './envelope.ts'
+import { Errands } from './errands.ts'
 import { Finds, findFrame, peerKeyOf, searchKeyOf } from './finds.ts'
 import type { Wanted } from './finds.ts'
 import type { Scope } from './hygiene.ts'
@@ -102,7 +103,7 @@ export interface ExchangeOptions {
   read?: ReadEnvelope
 }
 
-type AskKind = 'hello' | 'sample' | 'want' | 'find' | 'find-for-other'
+type AskKind = 'hello' | 'sample' | 'want' | 'find'
 
 interface Ask {
   kind: AskKind
@@ -145,6 +146,7 @@ export class PeerExchange implements Machine<Input, Output> {
   readonly #remembered = new BoundedMap<PeerKey, Sent>(limits.remembered)
   readonly #asks = new Map<number, Ask>()
   readonly #finds = new Finds()
+  readonly #errands = new Errands()
   readonly #news = new News()
   readonly #verification: Verification
   readonly #answers: Answers
@@ -400,7 +402,7 @@ export class PeerExchange implements Machine<Input, Output> {
 
   #renew(now: Instant): void {
     this.#timers.set('renew', now + jittered(limits.slotRenewalMs, 0.5, this.#rng))
-    this.sampler.renew(this.book.fresh(now), now)
+    this.sampler.renew(this.#others(now), now)
   }
 
   // --- asking -------------------------------------------------------------------------------------------
@@ -523,10 +525,8 @@ export class PeerExchange implements Machine<Input, Output> {
     } else if (ask.kind === 'want' && frame.type === 'records') {
       this.#fetched(ask, contact, frame, now, out)
     } else if (ask.kind === 'find' && frame.type === 'records') {
-      this.#offerAll(frame.entries.slice(0, limits.searchPeers), contact, {}, now, out)
-    } else if (ask.kind === 'find-for-other' && frame.type === 'records') {
-      const handTo = ask.about
-      this.#offerAll(frame.entries.slice(0, limits.searchPeers), contact, { handTo }, now, out)
+      // Only what was looked for, by us or by those we ask for, is taken out of such an answer.
+      this.#offerUnasked(frame.entries.slice(0, limits.searchPeers), contact, undefined, now, out)
     } else {
       this.#fault(contact.peer, 'answer-unexpected', now, out)
       return false
@@ -694,17 +694,18 @@ export class PeerExchange implements Machine<Input, Output> {
   #onFind(contact: Contact, frame: FrameOf<'find'>, now: Instant, out: Output[]): Frame {
     if (!this.#answers.mayFind(contact, frame, now)) return err(ERR_BUSY, 2)
     const found = this.#answers.found(contact, frame, now)
-    if (found.length === 0 && frame.hops > 0) this.#passOn(contact, frame, now, out)
+    const names = frame.peers.length > 0 || frame.service !== '' || frame.relay
+    if (found.length === 0 && frame.hops > 0 && names) this.#passOn(contact, frame, now, out)
     return this.#answers.toRecords(contact, found, now)
   }
 
   #passOn({ peer }: Contact, frame: FrameOf<'find'>, now: Instant, out: Output[]): void {
     const hops = Math.min(frame.hops, limits.findHops) - 1
-    const forOthers = [...this.#asks.values()].filter(({ kind }) => kind === 'find-for-other')
-    if (forOthers.length >= limits.findsForwarded) return
+    const peers = frame.peers.flatMap((bytes) => this.#notation.peerText(bytes) ?? [])
+    if (!this.#errands.add(peer, peers, frame, now)) return
     const neighbours = this.#audience(now).filter((one) => one.neighbour && one.peer !== peer)
     for (const one of neighbours.slice(0, limits.findForwards)) {
-      this.#ask('find-for-other', one, { ...frame, hops }, now, out, { about: peer })
+      this.#ask('find', one, { ...frame, hops }, now, out)
     }
   }
 
@@ -759,7 +760,7 @@ export class PeerExchange implements Machine<Input, Output> {
   #offer(
     entry: Entry,
     contact: Contact,
-    { hops, unasked = false, asked, handTo }: Circumstances,
+    { hops, unasked = false, asked }: Circumstances,
     now: Instant,
     out: Output[],
   ): PeerKey | undefined {
@@ -772,7 +773,8 @@ export class PeerExchange implements Machine<Input, Output> {
     const id = this.#notation.idOf(record.peer)
     contact.sent.add(id, record.seq)
     const isAsked = asked === undefined ? !unasked : asked.has(id)
-    if (!isAsked && !this.#isWelcome(record, id, contact)) return record.peer
+    const isWelcome = isAsked || this.#isWelcome(record, id, contact)
+    if (!isWelcome && this.#errands.owed(record, contact.peer, now).length === 0) return record.peer
     this.#submit(
       {
         ...read.value,
@@ -780,7 +782,7 @@ export class PeerExchange implements Machine<Input, Output> {
         envelope: entry.envelope,
         carrier: contact.peer,
         hops,
-        handTo,
+        forOthers: !isWelcome,
         seenAt: record.peer === contact.peer ? now : seenAt(entry, now),
         recalled: undefined,
         source: sourceOf(record.peer, contact),
@@ -835,7 +837,8 @@ export class PeerExchange implements Machine<Input, Output> {
       this.#bury(job, now, out)
       return
     }
-    if (job.handTo !== undefined) this.#handOn(job, out)
+    this.#handOn(job, now, out)
+    if (job.forOthers) return
     const before = this.book.get(record.peer)?.record
     this.#learn(job, now, out)
     const entry = this.book.get(record.peer)
@@ -878,7 +881,9 @@ export class PeerExchange implements Machine<Input, Output> {
 
   #enter(peer: PeerKey, now: Instant): void {
     const entry = this.book.get(peer)
-    if (entry !== undefined && entry.standing !== 'lost') this.sampler.offer(entry, now)
+    if (entry === undefined || entry.standing === 'lost') return
+    // Whom we cannot dial we could never find out about: such records would stay in the sample for nothing.
+    if (this.book.addresses(peer).length > 0) this.sampler.offer(entry, now)
   }
 
   #lose(peer: PeerKey, reason: Removal, now: Instant, out: Output[]): void {
@@ -888,7 +893,8 @@ export class PeerExchange implements Machine<Input, Output> {
 
   *#others(now: Instant) {
     for (const entry of this.book.all()) {
-      if (entry.standing !== 'lost' && entry.expiresAt > now) yield entry
+      if (entry.standing === 'lost' || entry.expiresAt <= now) continue
+      if (this.book.addresses(entry.peer).length > 0) yield entry
     }
   }
 
@@ -904,7 +910,7 @@ export class PeerExchange implements Machine<Input, Output> {
       carrier: undefined,
       source: 'book',
       hops: undefined,
-      handTo: undefined,
+      forOthers: false,
       seenAt: Math.min(lastSeenAt, now),
     }
     this.#submit(job, now, out)
@@ -921,14 +927,17 @@ export class PeerExchange implements Machine<Input, Output> {
     if (!this.#timers.has('push')) this.#timers.set('push', now + limits.pushDelayMs)
   }
 
-  /** An answer that others found goes to who asked us for it, and no further. */
-  #handOn({ id, record, envelope, handTo }: Job, out: Output[]): void {
-    const contact = handTo === undefined ? undefined : this.#contacts.get(handTo)
-    if (contact === undefined || contact.sent.has(id, record.seq)) return
-    contact.sent.add(id, record.seq)
-    const entries = [{ envelope, observedAgeS: 0, firstHand: false }]
-    const frame: Frame = { type: 'push', entries, hops: limits.pushHops }
-    out.push({ type: 'tell', peer: contact.peer, frame })
+  /** An answer that others found goes to who asked us for it, and through them to who asked them. */
+  #handOn({ id, record, envelope, carrier, seenAt: at }: Job, now: Instant, out: Output[]): void {
+    for (const asker of this.#errands.owed(record, carrier ?? this.#self, now)) {
+      const contact = this.#contacts.get(asker)
+      if (contact === undefined || contact.sent.has(id, record.seq)) continue
+      contact.sent.add(id, record.seq)
+      const observedAgeS = Math.floor(Math.max(0, now - at) / 60_000) * 60
+      const entries = [{ envelope, observedAgeS, firstHand: false }]
+      const frame: Frame = { type: 'push', entries, hops: limits.pushHops }
+      out.push({ type: 'tell', peer: asker, frame })
+    }
   }
 
   /** Departures do not wait: their record leaves the book in this very step. */
@@ -988,8 +997,6 @@ interface Circumstances {
   unasked?: boolean
   /** We asked for these only. */
   asked?: Set<number>
-  /** Who asked us for it. */
-  handTo?: PeerKey | undefined
 }
 
 /** A version that says nothing but that the peer is still there: whoever wants it pulls it. */

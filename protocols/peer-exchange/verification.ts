@@ -23,8 +23,8 @@ export interface Job {
   seenAt: Instant
   /** What an earlier run noted; undefined for what somebody told us. */
   recalled: Pick<Restored, 'reachedSince'> | undefined
-  /** Who asked us for it, when it was not we who looked for it. */
-  handTo: PeerKey | undefined
+  /** Somebody asked us for it; we ourselves have no use for it. */
+  forOthers: boolean
   /** How many hops it has come by Push; undefined when it must not be passed on. */
   hops: number | undefined
 }

@@ -13,6 +13,8 @@ const VIOLATIONS: Record<string, { file: string; imports: string; needs?: string
   'no-circular': { file: 'src/net/loop-a.ts', imports: './loop-b.ts', needs: './loop-a.ts' },
   'kernel-imports-nothing': { file: 'protocols/kernel/a.ts', imports: '../x/x.ts' },
   'protocols-decide': { file: 'protocols/x/a.ts', imports: 'node:net' },
+  'membership-builds-on-peer-exchange': { file: 'protocols/membership/a.ts', imports: '../x/x.ts' },
+  'overlay-joins-the-two': { file: 'protocols/overlay/a.ts', imports: '../x/x.ts' },
   'net-and-storage-are-plumbing': { file: 'src/net/b.ts', imports: '../drivers/x.ts' },
   'drivers-carry-out': { file: 'src/drivers/a.ts', imports: '../node/x.ts' },
   'observe-is-told': { file: 'src/observe/a.ts', imports: '../drivers/x.ts' },

@@ -5,7 +5,7 @@ import type { Picture } from './picture.ts'
 /** Who chose whom. */
 export type Choices = readonly (readonly number[])[]
 
-/** Everybody alive, public, honest, and agreed on who chose whom, unless `changes` says otherwise. */
+/** Everybody alive, joined, public, honest, and agreed on who chose whom, unless `changes` says otherwise. */
 export function pictureOf(chosen: Choices, changes: Partial<Picture> = {}): Picture {
   const size = chosen.length
   const accepted: number[][] = chosen.map(() => [])
@@ -25,7 +25,7 @@ export function pictureOf(chosen: Choices, changes: Partial<Picture> = {}): Pict
     sent: new Float64Array(size),
     received: new Float64Array(size),
     startedAt: new Float64Array(size),
-    joinedAt: new Float64Array(size).fill(Number.NaN),
+    joinedAt: new Float64Array(size),
     ...changes,
   }
 }

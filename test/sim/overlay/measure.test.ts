@@ -74,6 +74,17 @@ describe('the graph of links', () => {
     near(found.oneSided, 1 / 3)
   })
 
+  test('leaves out who has just come, not who could not join for a minute', () => {
+    const comers = {
+      at: 60_000,
+      startedAt: Float64Array.from([0, 0, 0, 30_000]),
+      joinedAt: Float64Array.from([20_000, 20_000, Number.NaN, Number.NaN]),
+    }
+    const found = measure(pictureOf([[1], [], [], []], comers))
+    assert.equal(found.alive, 3)
+    near(found.component, 2 / 3)
+  })
+
   test('of honest nodes does not lead through hostile ones', () => {
     assert.equal(componentOf(pictureOf(star(4), { hostile: flags(5, 0) })), 0.25)
   })

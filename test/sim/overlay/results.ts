@@ -53,6 +53,7 @@ export type Report = (progress: Progress) => void
 /** One point of a scenario's time series; `Series` of `measure/` makes it from a picture. */
 export interface Moment {
   atMs: number
+  /** Honest nodes that have joined, or have had a minute to do so; the other figures are of these. */
   alive: number
   /** Links that both ends count as theirs, between nodes that are alive. */
   links: number
@@ -83,9 +84,10 @@ export interface Spread {
   max: number
 }
 
-/** Everything that can be read off one picture; `measure` of `measure/` makes it. Of honest nodes that are alive. */
+/** Everything that can be read off one picture; `measure` of `measure/` makes it. Of the nodes that `alive` counts. */
 export interface Measured {
   atMs: number
+  /** Honest nodes that are alive and have joined, or have had a minute to do so. */
   alive: number
   hostile: number
   links: number

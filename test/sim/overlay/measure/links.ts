@@ -2,12 +2,21 @@
 import type { Picture } from '../picture.ts'
 import { graphOf, type Graph } from './graph.ts'
 
-/** Honest nodes that are alive: all measures are of them. */
-export function honestNodes({ size, alive, hostile }: Picture): Int32Array {
+/**
+ * A node that has not been there for so long and has no three neighbours of its own yet is joining; how long that takes is
+ * measured by `joins`, and the overlay is not torn because somebody is at its door. Twice the time a hidden node is allowed.
+ */
+const JOINING_MS = 60_000
+
+/** Honest nodes that are alive and have joined, or should have: all measures are of them. */
+export function settledNodes(picture: Picture): Int32Array {
+  const { size, alive, hostile, at, startedAt, joinedAt } = picture
   const nodes = new Int32Array(size)
   let count = 0
   for (let v = 0; v < size; v++) {
-    if (alive[v] === 1 && hostile[v] === 0) nodes[count++] = v
+    if (alive[v] === 0 || hostile[v] === 1) continue
+    const joined = !Number.isNaN(joinedAt[v])
+    if (joined || at - (startedAt[v] as number) >= JOINING_MS) nodes[count++] = v
   }
   return nodes.subarray(0, count)
 }

@@ -4,7 +4,7 @@ import type { Picture } from '../picture.ts'
 import type { Measured, Moment } from '../results.ts'
 import { clustering, degreeOf, edgeCount, largestComponent, paths } from './graph.ts'
 import { crossSide, degrees, hiddenToPublic, hostileShares } from './neighbours.ts'
-import { honestNodes, linksOf } from './links.ts'
+import { linksOf, settledNodes } from './links.ts'
 import { hostileInSlots, slotFigures } from './slots.ts'
 import { countsOf, share, spread } from './spread.ts'
 
@@ -13,7 +13,7 @@ const PATHS_SEED = 1
 
 /** Everything; about a tenth of a second for 10,000 nodes. */
 export function measure(picture: Picture): Measured {
-  const nodes = honestNodes(picture)
+  const nodes = settledNodes(picture)
   const { graph, oneSided } = linksOf(picture, nodes)
   const path = paths(graph, seededRng(PATHS_SEED))
   const degree = degrees(picture, nodes)
@@ -53,9 +53,9 @@ export function measure(picture: Picture): Measured {
   }
 }
 
-/** Largest component among honest nodes that are alive. */
+/** Share of the nodes that is in the largest component. */
 export function componentOf(picture: Picture): number {
-  return largestComponent(linksOf(picture, honestNodes(picture)).graph)
+  return largestComponent(linksOf(picture, settledNodes(picture)).graph)
 }
 
 function hostileCount({ size, alive, hostile }: Picture): number {
@@ -72,7 +72,7 @@ export class Series {
 
   /** Adds a picture, later than the last. */
   add(picture: Picture): Moment {
-    const nodes = honestNodes(picture)
+    const nodes = settledNodes(picture)
     const { graph } = linksOf(picture, nodes)
     const bad = hostileShares(picture, nodes)
     const moment: Moment = {

@@ -10,13 +10,15 @@ import { rowsTable } from './report/table.ts'
 
 const INTERRUPTED = 130
 
-/** Ctrl-C ends the worlds; a second one ends everything. */
+/** Ctrl-C, or a polite kill, ends the worlds; a second one ends everything. */
 function interruption(): AbortSignal {
   const controller = new AbortController()
-  process.once('SIGINT', () => {
+  const interrupt = () => {
+    if (controller.signal.aborted) process.exit(INTERRUPTED)
     controller.abort()
-    process.once('SIGINT', () => process.exit(INTERRUPTED))
-  })
+  }
+  process.on('SIGINT', interrupt)
+  process.on('SIGTERM', interrupt)
   return controller.signal
 }
 

@@ -40,7 +40,7 @@ export interface Progress {
   /** `forming`, `attacked`, `healing`: what the scenario is at. */
   phase: string
   atMs: number
-  /** When it will be over, as far as known. */
+  /** When it will be over; NaN while that is not known. */
   untilMs: number
   /** Events handled so far. */
   events: number

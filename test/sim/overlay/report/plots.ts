@@ -173,34 +173,52 @@ function reachability(play: PlayName, runs: readonly Run[]): Named[] {
   return [[`${play}-reachability`, overTime(titled('Reachability', play, runs), y, drawn, curves)]]
 }
 
-/** All losses in one picture, from a minute before to twenty after. */
+/** All losses in one picture, from half a minute before until all have healed. */
 function healingAfterLoss(runs: readonly Run[]): Named[] {
   const losses = [...Map.groupBy(runs, ({ play }) => play).values()]
-    .flatMap(([first]) => (first !== undefined && 'failedMs' in first.result ? [first] : []))
+    .flatMap(([first]) => (first === undefined ? [] : lossOf(first)))
     .slice(0, MOST_CURVES)
-  if (losses.length === 0) return []
-  const curves = losses.map(({ play, result }) => {
-    const failedMs = 'failedMs' in result ? result.failedMs : 0
-    return {
-      name: PLAYS[play].title.replace(' stop at one instant', ''),
-      points: seriesOf(result)
-        .map(({ atMs, component }) => [(atMs - failedMs) / MINUTE_MS, component] as const)
-        .filter(([minute]) => minute >= -1 && minute <= 20),
-    }
-  })
+  const [first] = losses
+  if (first === undefined) return []
+  const end = Math.min(MOST_HEALING, Math.max(...losses.map(healedAt)) + 1)
   return [
     [
       'massfail-healing',
       {
-        title: `Healing after simultaneous loss, n = ${(losses[0]?.options.n ?? 0).toLocaleString('en')}`,
+        title: `Healing after simultaneous loss, n = ${first.nodes.toLocaleString('en')}`,
         x: { label: 'minutes after the loss' },
         y: { label: 'survivors in the largest component', include: [0.9, 1] },
-        curves,
+        curves: losses.map(({ name, points }) => ({
+          name,
+          points: points.filter(([minute]) => minute >= -0.5 && minute <= end),
+        })),
         marks: [{ x: 0, text: 'failure' }],
       },
     ],
   ]
 }
+
+/** Minutes after which the rest of a healing is too slow to be looked at beside the others. */
+const MOST_HEALING = 20
+const HEALED = 0.999
+
+interface Loss extends Curve {
+  nodes: number
+}
+
+/** A run's largest component, in minutes after its loss; nothing for a run without one. */
+function lossOf({ play, options, result }: Run): Loss[] {
+  if (!('failedMs' in result)) return []
+  const points = result.series.map(
+    ({ atMs, component }) => [(atMs - result.failedMs) / MINUTE_MS, component] as const,
+  )
+  const name = PLAYS[play].title.replace(' stop at one instant', '')
+  return [{ name, nodes: options.n, points }]
+}
+
+/** The last minute in which it was not whole. */
+const healedAt = ({ points }: Loss): number =>
+  Math.max(1, ...points.flatMap(([minute, component]) => (component < HEALED ? minute : [])))
 
 function healingAfterPartition(play: PlayName, runs: readonly Run[]): Named[] {
   const [first] = withSeries(runs)
@@ -232,7 +250,9 @@ function trafficOverTime(play: PlayName, runs: readonly Run[]): Named[] {
   ]
   const y = { label: 'bytes a second, mean of nodes', include: [0, 0] as const }
   const chart = overTime(titled('Traffic', play, [first]), y, [first], curves)
-  return [[`${play}-traffic`, { ...chart, goal: { y: 200, text: 'goal 200' } }]]
+  // Only an overlay that nothing happens to is asked for little.
+  const calm = PLAYS[play].scenario === 'steady' ? { goal: { y: 200, text: 'goal 200' } } : {}
+  return [[`${play}-traffic`, { ...chart, ...calm }]]
 }
 
 function trafficOfNodes(play: PlayName, runs: readonly Run[]): Named[] {

@@ -94,8 +94,8 @@ export const nameOf = ({ play, options }: Job): string => `${play} seed ${option
 function describe(job: Job, { progress, perSecond }: Seen): string {
   const { phase, atMs, untilMs, moment } = progress
   return [
-    `${nameOf(job)}: ${phase} ${clock(atMs)} of ${clock(untilMs)}`,
-    `${(perSecond / 1_000).toFixed(0)}k events/s`,
+    `${nameOf(job)}: ${phase} ${clock(atMs)}${Number.isFinite(untilMs) ? ` of ${clock(untilMs)}` : ''}`,
+    ...(perSecond === 0 ? [] : [`${(perSecond / 1_000).toFixed(0)}k events/s`]),
     ...(moment === undefined
       ? []
       : [`component ${nearOne(moment.component)}`, `${moment.links} links`]),

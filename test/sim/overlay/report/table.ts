@@ -75,7 +75,7 @@ function summary(judged: readonly JudgedRow[]): string {
   const missed = judged.filter(fails)
   const weak = judged.filter((one) => one.verdict === 'MISSED' && !fails(one))
   return [
-    `${count('met')} rows met`,
+    `${count('met')} ${count('met') === 1 ? 'row' : 'rows'} met`,
     ...(count('partly') > 0 ? [`${count('partly')} met as far as run`] : []),
     missed.length === 0 ? 'none missed' : `${missed.length} MISSED (${numbers(missed)})`,
     ...(weak.length > 0 ? [`known weakness missed (${numbers(weak)})`] : []),

@@ -163,9 +163,9 @@ export const manyTexts = (number: number, most: number, max: number): Field<stri
 export const manyUint32 = (number: number, most: number): Field<number[]> =>
   packed(number, most, uint('uint32', UINT32_MAX))
 
-/** Up to `most` eight-byte numbers, packed; read unpacked as well. */
-export const manyFixed64 = (number: number, most: number): Field<bigint[]> =>
-  packed(number, most, fixed)
+/** Up to `most` unsigned numbers of at most 53 bits, packed; read unpacked as well. */
+export const manyUint64 = (number: number, most: number): Field<number[]> =>
+  packed(number, most, uint('uint64', Number.MAX_SAFE_INTEGER))
 
 /** A message made of these fields. */
 export function message<T>(fields: { [K in keyof T]: Field<T[K]> }): Message<T> {

@@ -1,344 +1,736 @@
-import { backoffMs } from '../kernel/backoff.ts'
+import { BoundedMap } from '../kernel/bounded.ts'
 import type { Instant, Machine, Tick } from '../kernel/machine.ts'
-import { shuffle } from '../kernel/rng.ts'
+import { jittered } from '../kernel/rng.ts'
 import type { Rng } from '../kernel/rng.ts'
 import { Timers } from '../kernel/timers.ts'
+import { TokenBucket } from '../kernel/token-bucket.ts'
+import type { BookEntry } from '../peer-exchange/address-book.ts'
+import { groupOfAddress } from '../peer-exchange/groups.ts'
+import type { Entry, Frame, FrameOf, NeighbourVerdict } from '../peer-exchange/messages.ts'
+import type { PeerKey } from '../peer-exchange/record.ts'
+import { admit } from './acceptance.ts'
+import type { Admission, Comer } from './acceptance.ts'
+import { Bootstraps } from './bootstraps.ts'
+import { Candidates, isDependable } from './candidates.ts'
+import type { Acquaintances } from './candidates.ts'
+import { Healing } from './healing.ts'
 import { limits } from './limits.ts'
+import { Rests } from './rests.ts'
 import { Targets } from './targets.ts'
 
-/** The text of a peer id. */
-export type PeerKey = string
-
-export interface Candidate {
-  peer: PeerKey
-  addresses: string[]
-  /** Public, or offering itself as relay. */
-  dependable: boolean
-}
+export type Purpose = 'neighbour' | 'visit'
+export type Role = 'chosen' | 'accepted'
 
 export type Input =
   | Tick
   | { type: 'start'; bootstraps: { peer: PeerKey; addresses: string[] }[] }
-  /** A peer became known, or its record changed. */
-  | { type: 'known'; candidate: Candidate }
-  /** A peer was linked there in an earlier run. */
-  | { type: 'proven'; address: string }
-  | { type: 'forgotten'; peer: PeerKey }
   /** This node turned out to be public, or not. */
   | { type: 'self'; dependable: boolean }
   /** There is a connection now, or the best one of a peer changed. */
-  | { type: 'linked'; peer: PeerKey; path: Path; dialled: boolean; address?: string }
+  | {
+      type: 'linked'
+      peer: PeerKey
+      path: 'direct' | 'relayed'
+      limited: boolean
+      dialled: boolean
+      address?: string
+      through?: string
+    }
   | { type: 'unlinked'; peer: PeerKey }
-  | { type: 'dial-failed'; peer: PeerKey }
+  /** Peer exchange: a peer became known or its record changed; both sides have greeted; a pull is over. */
+  | { type: 'known'; peer: PeerKey }
+  | { type: 'greeted'; peer: PeerKey }
+  | { type: 'pulled'; peer: PeerKey }
   | { type: 'dial-done'; peer: PeerKey }
+  | { type: 'dial-failed'; peer: PeerKey }
+  | { type: 'request'; exchange: number; peer: PeerKey; frame: Request }
+  | { type: 'answer'; exchange: number; frame: Frame | undefined }
+  /** A peer was reached there in an earlier run. */
+  | { type: 'proven'; address: string }
+  /** Nothing is dialled or asked any more. */
+  | { type: 'leave' }
+
+export type Request = FrameOf<'neighbourReq' | 'neighbourEnd'>
 
 export type Output =
-  | { type: 'dial'; peer: PeerKey; addresses: string[] }
+  | { type: 'dial'; peer: PeerKey; addresses: string[]; purpose: Purpose }
+  /** A relayed connection does not do. */
+  | { type: 'want-direct'; peer: PeerKey }
+  | { type: 'release'; peer: PeerKey }
+  | { type: 'ask'; exchange: number; peer: PeerKey; frame: Frame }
+  | { type: 'tell'; peer: PeerKey; frame: Frame }
+  | { type: 'reply'; exchange: number; frame: Frame | undefined }
+  | { type: 'neighbour'; peer: PeerKey; role: Role }
+  | { type: 'neighbour-lost'; peer: PeerKey }
+  /** For peer exchange: a dial was not answered by the peer; ask it; it gave us these. */
+  | { type: 'missed'; peer: PeerKey }
+  | { type: 'pull'; peer: PeerKey }
+  | { type: 'offered'; peer: PeerKey; entries: Entry[] }
   /** Bootstraps that cannot be reached; none when the list is empty. */
   | { type: 'bootstraps-unreachable'; peers: PeerKey[] }
   | { type: 'alone'; alone: boolean }
+  | { type: 'healing'; healing: boolean }
 
-type Path = 'direct' | 'relayed'
-
-interface Member {
-  peer: PeerKey
-  /** From the configuration; they stay, for they may be the only ones that work from here. */
-  configured: string[]
-  /** From its record. */
-  addresses: string[]
-  dependable: boolean
-  bootstrap: boolean
-  /** Whether peer exchange has it; a bootstrap stays a member without. */
-  known: boolean
-  standing: 'idle' | 'dialling' | 'linked'
-  path: Path
-  /** Linked because we wanted to be. */
+interface Contact extends Comer {
+  limited: boolean
+  dialled: boolean
+  greeted: boolean
+  /** What we are about with it. */
+  errand: Purpose | undefined
+  /** It is a neighbour of our choosing. */
   chosen: boolean
-  linkedAt: Instant
-  tries: number
-  /** Not dialled before. */
-  restUntil: Instant
+  /** We are a neighbour of its choosing. */
+  accepted: boolean
+  /** It was lost before this link: its being there is news. */
+  wasLost: boolean
 }
 
+export interface MembershipOptions {
+  self: PeerKey
+  rng: Rng
+  known: Acquaintances
+  /** Numbers for streams, shared with whoever else opens some. */
+  nextExchange: () => number
+  /** Members of a network with a key: no limits by address group. */
+  trusted: boolean
+}
+
+type Alarm =
+  | 'fill'
+  | 'alone'
+  | 'visit'
+  | 'rotate'
+  | 'healed'
+  | `silent ${PeerKey}`
+  | `errand ${PeerKey}`
+  | `direct ${PeerKey}`
+
 /**
- * Decides whom to keep links to: everybody in a small overlay, a few in a large one, bootstraps as long as they
- * are needed. Never closes a link and never dials a peer it is linked to. See SPEC.md.
+ * Decides who this node's neighbours are: whom it chooses, whom it accepts, whom it visits to see the rest of the
+ * overlay, and when it tries its bootstraps again. See SPEC.md.
  */
 export class Membership implements Machine<Input, Output> {
   readonly #self: PeerKey
   readonly #rng: Rng
-  readonly #members = new Map<PeerKey, Member>()
+  readonly #known: Acquaintances
+  readonly #nextExchange: () => number
+  readonly #trusted: boolean
+  readonly #secret: number
+  readonly #contacts = new Map<PeerKey, Contact>()
+  readonly #dials = new Map<PeerKey, Purpose>()
+  readonly #asks = new Map<number, PeerKey>()
+  readonly #requests = new BoundedMap<PeerKey, TokenBucket>(limits.requesters)
+  readonly #rests: Rests
+  readonly #candidates: Candidates
+  readonly #bootstraps: Bootstraps
+  readonly #healing = new Healing()
   readonly #targets = new Targets()
-  readonly #timers = new Timers<'fill' | 'alone' | `silent ${PeerKey}`>()
+  readonly #timers = new Timers<Alarm>()
   #dependable = false
-  #reported = ''
+  /** Another one is being looked for, to take the place of an old one. */
+  #rotating = false
+  #startedAt: Instant | undefined
+  #joined = false
+  #visits = 0
+  #rescuedAt = -Infinity
+  #replacedAt = -Infinity
   #alone = false
-  #started = false
+  /** Bootstraps we keep though nothing binds us, until there are neighbours. */
+  readonly #spared = new Set<PeerKey>()
+  #chosenCount = 0
+  #acceptedCount = 0
 
-  constructor(self: PeerKey, rng: Rng) {
+  constructor({ self, rng, known, nextExchange, trusted }: MembershipOptions) {
     this.#self = self
     this.#rng = rng
+    this.#known = known
+    this.#nextExchange = nextExchange
+    this.#trusted = trusted
+    this.#secret = Math.floor(rng() * 2 ** 32)
+    this.#rests = new Rests(rng)
+    this.#candidates = new Candidates(known, rng)
+    this.#bootstraps = new Bootstraps(rng)
   }
 
   nextWake(): Instant | undefined {
     return this.#timers.next()
   }
 
+  neighbours(): { peer: PeerKey; role: Role }[] {
+    return [...this.#contacts.values()].flatMap(({ peer, chosen, accepted }) =>
+      chosen || accepted ? [{ peer, role: chosen ? 'chosen' : 'accepted' }] : [],
+    )
+  }
+
+  get contacts(): number {
+    return this.#contacts.size
+  }
+
+  isHealing(now: Instant): boolean {
+    return this.#healing.isOn(now)
+  }
+
   step(input: Input, now: Instant): readonly Output[] {
     const out: Output[] = []
     switch (input.type) {
       case 'tick':
-        this.#wake(now, out)
+        for (const alarm of this.#timers.takeDue(now)) this.#wake(alarm, now, out)
         break
       case 'start':
         this.#start(input.bootstraps, now)
-        break
-      case 'known':
-        this.#know(input.candidate, now)
-        break
-      case 'proven':
-        this.#targets.prove(input.address)
-        break
-      case 'forgotten':
-        this.#forget(input.peer)
         break
       case 'self':
         this.#dependable = input.dependable
         break
       case 'linked':
-        this.#linked(input, now)
+        this.#linked(input, now, out)
         break
       case 'unlinked':
-        this.#unlinked(input.peer, now)
+        this.#unlinked(input.peer, now, out)
+        break
+      case 'known':
+        this.#learnt(input.peer, now)
+        break
+      case 'greeted':
+        this.#greeted(input.peer, now, out)
+        break
+      case 'pulled':
+        this.#endVisit(input.peer, now, out)
         break
       case 'dial-failed':
-        this.#failed(input.peer, now)
+        this.#dialFailed(input.peer, now, out)
         break
       case 'dial-done':
-        this.#done(input.peer, now)
+        if (this.#dials.has(input.peer)) this.#dialFailed(input.peer, now, out)
+        break
+      case 'request':
+        this.#request(input, now, out)
+        break
+      case 'answer':
+        this.#answer(input.exchange, input.frame, now, out)
+        break
+      case 'proven':
+        this.#targets.prove(input.address)
+        break
+      case 'leave':
+        this.#startedAt = undefined
+        this.#timers.takeDue(Infinity)
         break
     }
-    if (this.#started) {
+    if (this.#startedAt !== undefined) {
       this.#fill(now, out)
+      this.#releaseSpared(out)
       this.#report(now, out)
     }
     return out
   }
 
-  #wake(now: Instant, out: Output[]): void {
-    for (const alarm of this.#timers.takeDue(now)) {
-      const [name, peer = ''] = alarm.split(' ')
-      if (name === 'silent') this.#failed(peer, now)
-      if (name === 'alone' && this.#links() === 0) {
-        this.#alone = true
-        out.push({ type: 'alone', alone: true })
-      }
+  #wake(alarm: Alarm, now: Instant, out: Output[]): void {
+    const [name, peer = ''] = alarm.split(' ')
+    if (name === 'silent') this.#dialFailed(peer, now, out)
+    else if (name === 'errand') this.#giveUp(peer, limits.retryMs.refused, now, out)
+    else if (name === 'direct') this.#directOrNot(peer, now, out)
+    else if (name === 'visit') this.#visit(now, out)
+    else if (name === 'rotate') this.#rotate(now)
+    else if (name === 'healed') out.push({ type: 'healing', healing: false })
+    else if (name === 'alone' && this.#links() === 0) {
+      this.#alone = true
+      out.push({ type: 'alone', alone: true })
     }
   }
 
   #start(bootstraps: { peer: PeerKey; addresses: string[] }[], now: Instant): void {
-    this.#started = true
-    for (const { peer, addresses } of bootstraps.slice(0, limits.bootstraps)) {
-      const member = this.#member(peer, now)
-      if (member === undefined) continue
-      member.bootstrap = true
-      member.configured = addresses
-    }
+    this.#startedAt = now
+    const hasBook = this.#known.book.count('reached') >= limits.bookEnough
+    const at = hasBook || this.#candidates.anchors().length >= limits.bookEnough
+    this.#bootstraps.start(bootstraps, this.#self, now + (at ? limits.bookFirstMs : 0))
+    this.#timers.set('visit', now + jittered(limits.visitMs.young, 0.25, this.#rng))
+    this.#timers.set('rotate', now + jittered(limits.rotateMs.young, 0.25, this.#rng))
   }
 
-  #know({ peer, addresses, dependable }: Candidate, now: Instant): void {
-    const isNew = !this.#members.has(peer)
-    const member = this.#member(peer, now)
-    if (member === undefined) return
-    const before = [...member.configured, ...member.addresses]
-    if (member.standing === 'idle' && addresses.some((one) => !before.includes(one))) {
-      member.tries = 0 // a new address is a new chance
-      member.restUntil = Math.min(member.restUntil, now)
-    }
-    member.addresses = addresses
-    member.dependable = dependable
-    member.known = true
-    if (isNew && !this.#goesFirst(member)) member.restUntil = now + limits.yieldMs
-  }
-
-  /** Two hidden or two public peers go by their names; of different ones the hidden one knows the way. */
-  #goesFirst({ peer, dependable }: Member): boolean {
-    return dependable === this.#dependable ? this.#self < peer : dependable
-  }
-
-  #forget(peer: PeerKey): void {
-    const member = this.#members.get(peer)
-    if (member === undefined) return
-    member.known = false
-    if (!member.bootstrap && member.standing === 'idle') this.#members.delete(peer)
-  }
-
-  #member(peer: PeerKey, now: Instant): Member | undefined {
-    if (peer === this.#self) return undefined
-    const before = this.#members.get(peer)
-    if (before !== undefined) return before
-    if (this.#members.size >= limits.candidates) this.#dropOne()
-    if (this.#members.size >= limits.candidates) return undefined
-    const member: Member = {
-      peer,
-      configured: [],
-      addresses: [],
-      dependable: false,
-      bootstrap: false,
-      known: false,
-      standing: 'idle',
-      path: 'direct',
-      chosen: false,
-      linkedAt: now,
-      tries: 0,
-      restUntil: now,
-    }
-    this.#members.set(peer, member)
-    return member
-  }
-
-  /** The one that failed most often makes room. */
-  #dropOne(): void {
-    let worst: Member | undefined
-    for (const member of this.#members.values()) {
-      if (member.standing !== 'idle' || member.bootstrap) continue
-      if (worst === undefined || member.tries > worst.tries) worst = member
-    }
-    if (worst !== undefined) this.#members.delete(worst.peer)
-  }
+  // --- links --------------------------------------------------------------------------------------------
 
   #linked(
-    { peer, path, dialled, address }: Extract<Input, { type: 'linked' }>,
+    { peer, limited, dialled, address, through }: Extract<Input, { type: 'linked' }>,
     now: Instant,
+    out: Output[],
   ): void {
-    if (address !== undefined) this.#targets.prove(address)
-    const member = this.#member(peer, now)
-    if (member === undefined) return
-    if (member.standing !== 'linked') {
-      member.chosen = dialled
-      member.linkedAt = now
+    for (const proof of [address, through]) if (proof !== undefined) this.#targets.prove(proof)
+    const before = this.#contacts.get(peer)
+    const purpose = this.#dials.get(peer)
+    this.#dials.delete(peer)
+    this.#timers.clear(`silent ${peer}`)
+    if (before !== undefined) {
+      before.limited = limited
+      if (address !== undefined) before.group = groupOfAddress(address)
+      if (before.errand === undefined) before.errand = purpose
+      this.#advance(before, now, out)
+      return
     }
-    member.standing = 'linked'
-    member.path = path
-    this.#timers.clear(`silent ${peer}`)
+    if (this.#contacts.size >= limits.contacts) return
+    if (this.#bootstraps.linked(peer, now)) this.#sign(true, now, out)
+    const entry = this.#known.book.get(peer)
+    const contact: Contact = {
+      peer,
+      group: address === undefined ? (entry?.group ?? 0) : groupOfAddress(address),
+      since: now,
+      limited,
+      dialled,
+      greeted: false,
+      errand: purpose,
+      chosen: false,
+      accepted: false,
+      wasLost: entry?.standing === 'lost',
+    }
+    this.#contacts.set(peer, contact)
+    if (purpose !== undefined) this.#timers.set(`errand ${peer}`, now + limits.errandMs)
   }
 
-  #unlinked(peer: PeerKey, now: Instant): void {
-    const member = this.#members.get(peer)
-    if (member?.standing !== 'linked') return
-    member.standing = 'idle'
-    if (now - member.linkedAt >= limits.provenMs) member.tries = 0
-    this.#rest(member, now)
-    if (!member.known && !member.bootstrap) this.#members.delete(peer)
+  #unlinked(peer: PeerKey, now: Instant, out: Output[]): void {
+    const contact = this.#contacts.get(peer)
+    if (contact === undefined) return
+    this.#contacts.delete(peer)
+    this.#timers.clear(`errand ${peer}`)
+    this.#timers.clear(`direct ${peer}`)
+    this.#bootstraps.unlinked(peer, this.#size(), now)
+    if (contact.chosen || contact.accepted) {
+      this.#count(contact, -1)
+      out.push({ type: 'neighbour-lost', peer })
+    }
+    if (now - contact.since >= limits.provenMs) this.#rests.forget(peer)
+    if (contact.chosen || contact.errand === 'neighbour') this.#rest(peer, now)
   }
 
-  #failed(peer: PeerKey, now: Instant): void {
-    const member = this.#members.get(peer)
-    this.#timers.clear(`silent ${peer}`)
-    if (member?.standing !== 'dialling') return
-    member.standing = 'idle'
-    this.#rest(member, now)
-    if (!member.known && !member.bootstrap) this.#members.delete(peer)
+  /** Both sides know each other's record now. */
+  #greeted(peer: PeerKey, now: Instant, out: Output[]): void {
+    const contact = this.#contacts.get(peer)
+    if (contact === undefined) return
+    contact.greeted = true
+    if (contact.wasLost) {
+      contact.wasLost = false
+      this.#sign(false, now, out)
+      // The two halves are joined by links, not by visits.
+      if (contact.errand === 'visit') contact.errand = 'neighbour'
+    }
+    this.#advance(contact, now, out)
   }
 
-  /** A dial succeeded; if its connection is gone already it counts as failed. */
-  #done(peer: PeerKey, now: Instant): void {
-    if (this.#members.get(peer)?.standing === 'dialling') this.#failed(peer, now)
+  /** Does the next thing with a contact that we are about something with. */
+  #advance(contact: Contact, now: Instant, out: Output[]): void {
+    const { peer, errand, greeted } = contact
+    if (errand === undefined || !greeted) return
+    if (errand === 'visit') {
+      out.push({ type: 'pull', peer })
+    } else if (contact.limited && !this.#timers.has(`direct ${peer}`)) {
+      this.#timers.clear(`errand ${peer}`)
+      this.#timers.set(`direct ${peer}`, now + limits.directMs)
+      out.push({ type: 'want-direct', peer })
+    } else if (!contact.limited) {
+      this.#timers.clear(`direct ${peer}`)
+      this.#askFor(contact, now, out)
+    }
   }
 
-  #rest(member: Member, now: Instant): void {
-    member.tries++
-    const plan = this.#links() < limits.enough ? limits.urgentBackoff : limits.backoff
-    member.restUntil = now + backoffMs(member.tries, plan, this.#rng)
+  #endVisit(peer: PeerKey, now: Instant, out: Output[]): void {
+    const contact = this.#contacts.get(peer)
+    if (contact?.errand !== 'visit') return
+    contact.errand = undefined
+    this.#timers.clear(`errand ${peer}`)
+    // A node that has next to no neighbours keeps whom it has just seen.
+    if (this.#needy && !contact.limited) this.#court(contact, now, out)
+    else this.#releaseIfIdle(contact, out)
+  }
+
+  /** The relayed connection has become direct by now, or never will. */
+  #directOrNot(peer: PeerKey, now: Instant, out: Output[]): void {
+    const contact = this.#contacts.get(peer)
+    if (contact?.errand !== 'neighbour') return
+    if (!contact.limited || this.#candidates.everybody) this.#askFor(contact, now, out)
+    else this.#giveUp(peer, limits.noDirectPathMs, now, out)
+  }
+
+  #giveUp(peer: PeerKey, restMs: number, now: Instant, out: Output[]): void {
+    const contact = this.#contacts.get(peer)
+    if (contact?.errand === undefined) return
+    if (contact.errand === 'neighbour') {
+      this.#rests.wait(peer, now + restMs)
+      this.#noNeighbour(peer)
+    }
+    contact.errand = undefined
+    this.#timers.clear(`errand ${peer}`)
+    this.#timers.clear(`direct ${peer}`)
+    this.#releaseIfIdle(contact, out)
+  }
+
+  #releaseIfIdle({ peer, chosen, accepted, errand, dialled }: Contact, out: Output[]): void {
+    if (chosen || accepted || errand !== undefined || !dialled) return
+    if (this.#candidates.everybody) return
+    // A bootstrap of another kind, a mere relay perhaps, may be all that a young node has.
+    if (this.#needy && this.#bootstraps.has(peer)) this.#spared.add(peer)
+    else out.push({ type: 'release', peer })
+  }
+
+  #releaseSpared(out: Output[]): void {
+    if (this.#spared.size === 0 || this.#needy) return
+    const spared = [...this.#spared]
+    this.#spared.clear()
+    for (const peer of spared) {
+      const contact = this.#contacts.get(peer)
+      if (contact !== undefined) this.#releaseIfIdle(contact, out)
+    }
+  }
+
+  // --- neighbours ---------------------------------------------------------------------------------------
+
+  #askFor(contact: Contact, now: Instant, out: Output[]): void {
+    const { peer } = contact
+    if (contact.chosen || [...this.#asks.values()].includes(peer)) return
+    const exchange = this.#nextExchange()
+    this.#asks.set(exchange, peer) // one a contact at most
+    this.#timers.set(`errand ${peer}`, now + limits.errandMs)
+    const isolated = this.#chosenCount + this.#acceptedCount === 0
+    out.push({ type: 'ask', exchange, peer, frame: { type: 'neighbourReq', isolated } })
+  }
+
+  #answer(exchange: number, frame: Frame | undefined, now: Instant, out: Output[]): void {
+    const peer = this.#asks.get(exchange)
+    this.#asks.delete(exchange)
+    const contact = peer === undefined ? undefined : this.#contacts.get(peer)
+    if (contact === undefined) return
+    const ack = frame?.type === 'neighbourAck' ? frame : undefined
+    if (ack !== undefined) out.push({ type: 'offered', peer: contact.peer, entries: ack.entries })
+    if (ack?.verdict === 'accepted') {
+      this.#choose(contact, now, out)
+      return
+    }
+    // What was lost may have been a yes: then the other side must not count on us.
+    if (ack === undefined && !contact.accepted) {
+      out.push({ type: 'tell', peer: contact.peer, frame: { type: 'neighbourEnd', entries: [] } })
+    }
+    const asked = Math.min((ack?.retryS ?? 0) * 1000, limits.noDirectPathMs)
+    this.#giveUp(contact.peer, Math.max(asked, limits.retryMs.refused), now, out)
+  }
+
+  #choose(contact: Contact, now: Instant, out: Output[]): void {
+    const { peer } = contact
+    contact.errand = undefined
+    this.#timers.clear(`errand ${peer}`)
+    this.#timers.clear(`direct ${peer}`)
+    this.#candidates.linked()
+    if (!contact.chosen) {
+      if (contact.accepted) this.#acceptedCount--
+      this.#chosenCount++
+      contact.chosen = true
+      contact.since = now
+      out.push({ type: 'neighbour', peer, role: 'chosen' })
+    }
+    if (this.#rotating && this.#chosenCount > limits.chosen) this.#letGo(contact, now, out)
+    this.#joined ||= this.#chosenCount >= limits.chosen
+  }
+
+  /** The newcomer takes the place of one of the others. */
+  #letGo(newcomer: Contact, now: Instant, out: Output[]): void {
+    this.#rotating = false
+    const others = [...this.#contacts.values()].filter((one) => one.chosen && one !== newcomer)
+    const victim = others[Math.floor(this.#rng() * others.length)]
+    if (victim === undefined) return
+    this.#count(victim, -1)
+    victim.chosen = false
+    this.#count(victim, 1)
+    this.#rests.wait(victim.peer, now + limits.retryMs.full)
+    out.push({ type: 'tell', peer: victim.peer, frame: this.#farewell(victim.peer, now) })
+    const still = victim.accepted
+    out.push(
+      still
+        ? { type: 'neighbour', peer: victim.peer, role: 'accepted' }
+        : { type: 'neighbour-lost', peer: victim.peer },
+    )
+    this.#releaseIfIdle(victim, out)
+  }
+
+  #farewell(peer: PeerKey, now: Instant): Frame {
+    return { type: 'neighbourEnd', entries: this.#known.alternativesFor(peer, now) }
+  }
+
+  #request(
+    { exchange, peer, frame }: Extract<Input, { type: 'request' }>,
+    now: Instant,
+    out: Output[],
+  ): void {
+    if (frame.type === 'neighbourEnd') {
+      out.push({ type: 'reply', exchange, frame: undefined })
+      this.#ended(peer, frame, now, out)
+      return
+    }
+    const verdict = this.#judge(peer, frame.isolated, now, out)
+    const retryS = verdict === 'accepted' ? 0 : Math.round(limits.retryMs[verdict] / 1000)
+    const entries = verdict === 'accepted' ? [] : this.#known.alternativesFor(peer, now)
+    const ack: Frame = { type: 'neighbourAck', verdict, retryS, entries }
+    out.push({ type: 'reply', exchange, frame: ack })
+  }
+
+  #judge(peer: PeerKey, isolated: boolean, now: Instant, out: Output[]): NeighbourVerdict {
+    const contact = this.#contacts.get(peer)
+    if (contact === undefined || !contact.greeted) return 'refused'
+    if (contact.accepted) return 'accepted'
+    if (contact.limited && !this.#candidates.everybody) return 'refused'
+    const bucket = this.#requests.get(peer) ?? new TokenBucket(limits.requests, now)
+    this.#requests.set(peer, bucket)
+    if (!bucket.take(1, now)) return 'too-often'
+    const accepted = [...this.#contacts.values()].filter((one) => one.accepted && !one.chosen)
+    const admission: Admission = contact.chosen
+      ? { verdict: 'accepted' } // a neighbour already: it costs no place
+      : admit({ ...contact, isolated }, accepted, this.#door(now))
+    if (admission.by === 'rescue') this.#rescuedAt = now
+    if (admission.by === 'luck') this.#replacedAt = now
+    if (admission.instead !== undefined) this.#evict(admission.instead, now, out)
+    if (admission.verdict === 'accepted') this.#accept(contact, out)
+    return admission.verdict
+  }
+
+  #door(now: Instant) {
+    const { accepted, isolatedMs, replaceMs } = limits
+    return {
+      places: this.#dependable ? accepted.public : accepted.hidden,
+      trusted: this.#trusted,
+      secret: this.#secret,
+      mayRescue: now - this.#rescuedAt >= isolatedMs,
+      mayReplace: now - this.#replacedAt >= replaceMs,
+    }
+  }
+
+  #accept(contact: Contact, out: Output[]): void {
+    contact.accepted = true
+    if (contact.chosen) return
+    this.#acceptedCount++
+    out.push({ type: 'neighbour', peer: contact.peer, role: 'accepted' })
+  }
+
+  #evict(peer: PeerKey, now: Instant, out: Output[]): void {
+    const victim = this.#contacts.get(peer)
+    if (victim === undefined) return
+    out.push({ type: 'tell', peer, frame: this.#farewell(peer, now) })
+    victim.accepted = false
+    this.#acceptedCount--
+    out.push({ type: 'neighbour-lost', peer }, { type: 'release', peer })
+  }
+
+  /** The other side does not keep the link any more, whichever of us chose the other. */
+  #ended(peer: PeerKey, { entries }: FrameOf<'neighbourEnd'>, now: Instant, out: Output[]): void {
+    const contact = this.#contacts.get(peer)
+    if (contact === undefined) return
+    out.push({ type: 'offered', peer, entries })
+    if (!contact.chosen && !contact.accepted) return
+    this.#count(contact, -1)
+    if (contact.chosen) this.#rests.wait(peer, now + limits.retryMs.full)
+    contact.chosen = false
+    contact.accepted = false
+    out.push({ type: 'neighbour-lost', peer })
+    this.#releaseIfIdle(contact, out)
+  }
+
+  /** A peer that is chosen and accepted counts as chosen. */
+  #count({ chosen, accepted }: Contact, by: number): void {
+    if (chosen) this.#chosenCount += by
+    else if (accepted) this.#acceptedCount += by
   }
 
   // --- whom to dial -------------------------------------------------------------------------------------
 
-  #fill(now: Instant, out: Output[]): void {
-    const bootstraps = this.#idle((one) => one.bootstrap)
-    const others = this.#wanted(now)
-    const readyOthers = others.filter(({ restUntil }) => restUntil <= now)
-    const readyBootstraps = bootstraps.filter((one) => this.#bootstrapAt(one) <= now)
-    const share = readyOthers.length === 0 ? limits.dials : limits.bootstrapDials
-    const free = limits.dials - this.#count(({ standing }) => standing === 'dialling')
-    const chosen = new Set([...readyBootstraps.slice(0, share), ...readyOthers])
-    const dialled = [...chosen].slice(0, Math.max(0, free)).map((one) => this.#dial(one, now, out))
+  #learnt(peer: PeerKey, now: Instant): void {
+    const entry = this.#known.book.get(peer)
+    if (entry === undefined || this.#contacts.has(peer)) return
+    if (this.#rests.tries(peer) > 0) {
+      // A new version is a new chance: once at once, then as before.
+      if (entry.standing !== 'lost') this.#rests.forget(peer)
+    } else if (this.#rests.until(peer) === 0 && entry.metAt === 0 && !this.#goesFirst(entry)) {
+      this.#rests.wait(peer, now + limits.yieldMs)
+    }
+  }
 
-    // What is ready and found no free dial is looked at again when a dial ends.
-    const times = [
-      ...bootstraps.map((one) => this.#bootstrapAt(one)),
-      ...others.map((one) => one.restUntil),
-    ]
-    // Somebody else takes the place of one whose addresses may not be dialled now.
-    const next = dialled.includes(false) ? now : Math.min(...times.filter((at) => at > now))
-    if (Number.isFinite(next)) this.#timers.set('fill', next)
+  /** Two hidden or two public peers go by their names; of different ones the hidden one knows the way. */
+  #goesFirst(entry: BookEntry): boolean {
+    const dependable = isDependable(entry)
+    return dependable === this.#dependable ? this.#self < entry.peer : dependable
+  }
+
+  /** How many more neighbours of our choosing we want, those on the way counted. */
+  #missing(): number {
+    let under = 0
+    for (const purpose of this.#dials.values()) if (purpose === 'neighbour') under++
+    for (const { errand, chosen } of this.#contacts.values()) {
+      if (errand === 'neighbour' && !chosen) under++
+    }
+    const wanted = limits.chosen + (this.#rotating ? 1 : 0)
+    return wanted - this.#chosenCount - under
+  }
+
+  get #needy(): boolean {
+    return this.#chosenCount + this.#acceptedCount < limits.enough
+  }
+
+  #fill(now: Instant, out: Output[]): void {
+    this.#callBootstraps(now, out)
+    const next: Instant[] = [this.#bootstraps.nextAt(this.#needy)]
+    const everybody = this.#candidates.everybody
+    if (everybody || this.#missing() > 0) next.push(this.#chooseMore(everybody, now, out))
+    const at = Math.min(...next.filter((one) => one > now))
+    if (Number.isFinite(at)) this.#timers.set('fill', at)
     else this.#timers.clear('fill')
   }
 
-  /** False when none of its addresses may be dialled now: then it rests until one may. */
-  #dial(member: Member, now: Instant, out: Output[]): boolean {
-    const { peer, configured } = member
-    const hearsay = member.addresses.filter((one) => !configured.includes(one))
-    const addresses = [...configured, ...this.#targets.take(hearsay, now)]
-    if (addresses.length === 0 && hearsay.length > 0) {
-      member.restUntil = this.#targets.freeAt(hearsay, now)
-      return false
+  #callBootstraps(now: Instant, out: Output[]): void {
+    const due = this.#bootstraps.due(this.#needy, now)
+    const waiting = this.#known.book.valid > 0 && this.#missing() > 0
+    const most = waiting ? limits.bootstrapDials : limits.dials
+    for (const peer of due.slice(0, most)) {
+      if (this.#contacts.has(peer) || this.#dials.has(peer)) continue
+      const purpose = this.#missing() > 0 ? 'neighbour' : 'visit'
+      this.#dial(peer, purpose, now, out)
     }
-    member.standing = 'dialling'
-    this.#timers.set(`silent ${peer}`, now + limits.silentMs)
-    out.push({ type: 'dial', peer, addresses })
+  }
+
+  /** Returns when to look again. */
+  #chooseMore(everybody: boolean, now: Instant, out: Output[]): Instant {
+    if (this.#dials.size >= this.#dialLimit) return Infinity // looked at again when one ends
+    let soonest = now + limits.idleMs
+    const fits = (entry: BookEntry): boolean => {
+      if (!this.#mayChoose(entry)) return false
+      const until = this.#rests.until(entry.peer)
+      if (until > now) soonest = Math.min(soonest, until)
+      return until <= now && (everybody || this.#isApart(entry))
+    }
+    let missing = everybody ? Infinity : this.#missing()
+    for (const entry of this.#inOrder(everybody, fits)) {
+      const contact = this.#contacts.get(entry.peer)
+      if (contact !== undefined) this.#court(contact, now, out)
+      else if (!this.#dial(entry.peer, 'neighbour', now, out)) continue
+      if (--missing <= 0 || this.#dials.size >= this.#dialLimit) return Infinity
+    }
+    return soonest
+  }
+
+  #mayChoose({ peer }: BookEntry): boolean {
+    const contact = this.#contacts.get(peer)
+    if (contact?.chosen || contact?.errand === 'neighbour') return false
+    return peer !== this.#self && !this.#dials.has(peer) && !this.#bootstraps.has(peer)
+  }
+
+  get #dialLimit(): number {
+    return this.#needy ? limits.urgentDials : limits.dials
+  }
+
+  /** Everybody in a small overlay; else old acquaintances to begin with, then the sample; others only in need. */
+  *#inOrder(everybody: boolean, fits: (entry: BookEntry) => boolean): Generator<BookEntry> {
+    if (everybody) return yield* this.#candidates.all().filter(fits)
+    if (!this.#joined) yield* this.#candidates.anchors().slice(0, limits.enough).filter(fits)
+    yield* this.#candidates.ofSample(fits)
+    const short = this.#candidates.isSmall || this.#needy || !this.#joined
+    // What was taken before this has changed what fits.
+    if (short) for (const one of this.#candidates.others()) if (fits(one)) yield one
+  }
+
+  /** One neighbour of an address group, unless there are few to choose from. */
+  #isApart({ group }: BookEntry): boolean {
+    if (this.#trusted || this.#candidates.isSmall || this.#needy) return true
+    for (const one of this.#contacts.values()) if (one.chosen && one.group === group) return false
     return true
   }
 
-  /** Peers from peer exchange that we want links to, those that are ready first. */
-  #wanted(now: Instant): Member[] {
-    const known = this.#idle((one) => one.known && one.addresses.length > 0)
-    if (this.#count((one) => one.known) <= limits.everybody) return known
-    const missing = this.#missing()
-    if (missing <= 0) return []
-    const lacking = limits.dependable - this.#count((one) => one.dependable && isOurs(one))
-    const ready = (one: Member) => one.restUntil <= now
-    const dependable = known.filter((one) => one.dependable && ready(one))
-    const first = shuffle(dependable, this.#rng).slice(0, Math.max(0, lacking))
-    const rest = shuffle(
-      known.filter((one) => !first.includes(one)),
-      this.#rng,
-    )
-    // Resting ones last: a dead half of the overlay must not stop the search.
-    rest.sort((a, b) => Math.max(a.restUntil, now) - Math.max(b.restUntil, now))
-    return [...first, ...rest].slice(0, missing)
+  /** A link that is there already may become one that is kept. */
+  #court(contact: Contact, now: Instant, out: Output[]): void {
+    contact.errand = 'neighbour'
+    this.#timers.set(`errand ${contact.peer}`, now + limits.errandMs)
+    this.#advance(contact, now, out)
   }
 
-  /** How many more links of our own choosing we want. */
-  #missing(): number {
-    const ours = [...this.#members.values()].filter(isOurs)
-    const strength = ours.reduce((sum, one) => sum + (isRelayedLink(one) ? 0.5 : 1), 0)
-    return Math.min(Math.ceil(limits.chosen - strength), limits.chosenAtMost - ours.length)
+  /** False when none of its addresses may be dialled now: then it rests until one may. */
+  #dial(peer: PeerKey, purpose: Purpose, now: Instant, out: Output[]): boolean {
+    const configured = this.#bootstraps.addresses(peer)
+    const hearsay = this.#known.book
+      .addresses(peer)
+      .map(({ address }) => address)
+      .filter((one) => !configured.includes(one))
+    const addresses = [...configured, ...this.#targets.take(hearsay, now, this.#needy)]
+    if (addresses.length === 0) {
+      const free = this.#targets.freeAt(hearsay, now, this.#needy)
+      this.#rests.wait(peer, Number.isFinite(free) ? free : now + limits.retryMs.refused)
+      return false
+    }
+    this.#dials.set(peer, purpose)
+    this.#timers.set(`silent ${peer}`, now + limits.silentMs)
+    out.push({ type: 'dial', peer, addresses, purpose })
+    return true
   }
 
-  /** When a bootstrap without link is due: soon while we need it, else only so that splits heal. */
-  #bootstrapAt({ tries, restUntil }: Member): Instant {
-    if (this.#links() < limits.enough || tries < limits.bootstrapTries) return restUntil
-    // Spread by a number that stays the same until the next try, or the time would move at every look.
-    const fraction = (restUntil % 1_000) / 1_000
-    return restUntil + limits.recontactMs * (1 + limits.recontactSpread * (2 * fraction - 1))
+  #dialFailed(peer: PeerKey, now: Instant, out: Output[]): void {
+    const purpose = this.#dials.get(peer)
+    if (purpose === undefined) return
+    this.#dials.delete(peer)
+    if (purpose === 'neighbour') this.#noNeighbour(peer)
+    this.#timers.clear(`silent ${peer}`)
+    this.#bootstraps.failed(peer, this.#size(), now)
+    if (this.#known.book.get(peer)?.standing === 'lost' && !this.#candidates.everybody) {
+      this.#rests.lost(peer, now)
+    } else this.#rest(peer, now)
+    out.push({ type: 'missed', peer })
   }
 
-  #idle(wanted: (member: Member) => boolean): Member[] {
-    return [...this.#members.values()].filter((one) => one.standing === 'idle' && wanted(one))
+  #noNeighbour(peer: PeerKey): void {
+    const entry = this.#known.book.get(peer)
+    if (entry !== undefined) this.#candidates.failed(entry)
+  }
+
+  #rest(peer: PeerKey, now: Instant): void {
+    this.#rests.fail(peer, this.#needy ? limits.urgentBackoff : limits.backoff, now)
+  }
+
+  // --- seeing the rest of the overlay -------------------------------------------------------------------
+
+  #visit(now: Instant, out: Output[]): void {
+    const age = now - (this.#startedAt ?? now)
+    const every = age < limits.youngMs ? limits.visitMs.young : limits.visitMs.steady
+    this.#timers.set('visit', now + jittered(every, 0.25, this.#rng))
+    const estimate = this.#known.sampler.estimate()
+    // Before the sampler has been offered everybody, the estimate only grows.
+    const grown = estimate !== undefined && age > limits.mixingMs
+    if (grown && this.#healing.size(estimate, now)) this.#heal(now, out)
+    if (this.#candidates.everybody || this.#dials.size >= limits.dials) return
+    const turnOfLost = ++this.#visits % limits.lostEvery === 0 || this.#healing.isOn(now)
+    const order = turnOfLost ? this.#candidates.lost() : []
+    for (const { peer } of [...order, ...this.#candidates.toVisit(now)]) {
+      const busy = peer === this.#self || this.#contacts.has(peer) || this.#dials.has(peer)
+      if (busy || this.#rests.until(peer) > now) continue
+      if (this.#dial(peer, 'visit', now, out)) return
+    }
+  }
+
+  #rotate(now: Instant): void {
+    const age = now - (this.#startedAt ?? now)
+    const { young, steady, healing } = limits.rotateMs
+    const calm = age < limits.mixingMs ? young : steady
+    const every = this.#healing.isOn(now) ? healing : calm
+    this.#timers.set('rotate', now + jittered(every, 0.25, this.#rng))
+    this.#rotating = !this.#candidates.everybody && this.#chosenCount >= limits.chosen
+  }
+
+  /** A sign that the overlay was split and is whole again. */
+  #sign(strong: boolean, now: Instant, out: Output[]): void {
+    if (this.#candidates.everybody) return
+    if (this.#healing.sign(now, strong)) this.#heal(now, out)
+  }
+
+  #heal(now: Instant, out: Output[]): void {
+    out.push({ type: 'healing', healing: true })
+    this.#timers.set('healed', now + limits.healingMs)
+    this.#timers.set('rotate', now + jittered(limits.rotateMs.healing, 0.5, this.#rng))
   }
 
   // --- what to say --------------------------------------------------------------------------------------
 
   #report(now: Instant, out: Output[]): void {
-    const unreachable = [...this.#members.values()]
-      .filter((one) => one.bootstrap && one.standing !== 'linked')
-      .filter((one) => one.tries >= limits.bootstrapTries)
-      .map(({ peer }) => peer)
-    if (unreachable.join() !== this.#reported) {
-      this.#reported = unreachable.join()
-      out.push({ type: 'bootstraps-unreachable', peers: unreachable })
-    }
+    const unreachable = this.#bootstraps.report()
+    if (unreachable !== undefined) out.push({ type: 'bootstraps-unreachable', peers: unreachable })
     if (this.#links() > 0) {
       this.#timers.clear('alone')
       if (this.#alone) out.push({ type: 'alone', alone: false })
@@ -350,21 +742,14 @@ export class Membership implements Machine<Input, Output> {
 
   /** Links that count: strangers who only connect to us are no members. */
   #links(): number {
-    return this.#count((one) => one.standing === 'linked' && (one.known || one.bootstrap))
-  }
-
-  #count(which: (member: Member) => boolean): number {
     let count = 0
-    for (const member of this.#members.values()) if (which(member)) count++
+    for (const { peer, greeted } of this.#contacts.values()) {
+      if (greeted || this.#bootstraps.has(peer)) count++
+    }
     return count
   }
-}
 
-/** A link of our own choosing, or one that we are making. */
-function isOurs({ standing, chosen }: Member): boolean {
-  return standing === 'dialling' || (standing === 'linked' && chosen)
-}
-
-function isRelayedLink({ standing, path }: Member): boolean {
-  return standing === 'linked' && path === 'relayed'
+  #size(): number {
+    return Math.max(this.#known.book.valid, this.#known.sampler.estimate() ?? 0)
+  }
 }

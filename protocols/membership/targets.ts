@@ -27,14 +27,14 @@ export class Targets {
     else this.#recent.delete(host)
   }
 
-  /** Those of the addresses that may be dialled now; they count as dialled. */
-  take(addresses: readonly string[], now: Instant): string[] {
+  /** Those of the addresses that may be dialled now; they count as dialled. `urgent`: the block of a day does not hold. */
+  take(addresses: readonly string[], now: Instant, urgent = false): string[] {
     const taken = new Set<string>() // several relayed addresses lead to one relay, which is dialled once
     return addresses.filter((address) => {
       const target = targetOf(address)
       // What cannot be read will not be dialled either.
       if (target === undefined || taken.has(keyOf(target))) return true
-      if (this.#freeAt(target, now) > now) return false
+      if (this.#freeAt(target, now, urgent) > now) return false
       taken.add(keyOf(target))
       if (!this.#proven.has(keyOf(target))) this.#count(target, now)
       return true
@@ -42,33 +42,31 @@ export class Targets {
   }
 
   /** When the first of these addresses may be dialled. */
-  freeAt(addresses: readonly string[], now: Instant): Instant {
+  freeAt(addresses: readonly string[], now: Instant, urgent = false): Instant {
     const targets = addresses.map(targetOf)
-    return Math.min(...targets.map((one) => (one === undefined ? now : this.#freeAt(one, now))))
-  }
-
-  #freeAt(target: Target, now: Instant): Instant {
-    if (this.#proven.has(keyOf(target))) return now
-    const ofHost = this.#dials(target.host, now)
-    const ofPort = ofHost.filter(({ port }) => port === target.port)
-    return Math.max(
-      now,
-      freeAfter(ofHost, limits.target.perHost),
-      freeAfter(ofPort, limits.target.perPort),
+    return Math.min(
+      ...targets.map((one) => (one === undefined ? now : this.#freeAt(one, now, urgent))),
     )
   }
 
-  #count({ host, port }: Target, now: Instant): void {
-    this.#recent.set(host, [...this.#dials(host, now), { port, at: now }])
+  #freeAt(target: Target, now: Instant, urgent: boolean): Instant {
+    if (this.#proven.has(keyOf(target))) return now
+    const { windowMs, perHost, perPort, blockedMs } = limits.target
+    const dials = this.#recent.get(target.host) ?? []
+    const ofPort = dials.filter(({ port }) => port === target.port)
+    // A relay that many peers are dialled through is no victim for failing to bring one of them.
+    const rest = urgent || target.relayed ? windowMs : blockedMs
+    return Math.max(now, freeAfter(dials, perHost, windowMs), freeAfter(ofPort, perPort, rest))
   }
 
-  /** Those that count still, the oldest first; never more than `perHost`. */
-  #dials(host: string, now: Instant): Dial[] {
-    return this.#recent.get(host)?.filter(({ at }) => now - at < limits.target.windowMs) ?? []
+  #count({ host, port }: Target, now: Instant): void {
+    // One more than count for the host, so that those at one port are remembered for the day they block.
+    const before = this.#recent.get(host)?.slice(-limits.target.perHost) ?? []
+    this.#recent.set(host, [...before, { port, at: now }])
   }
 }
 
-type Target = Pick<Dial, 'port'> & { host: string }
+type Target = Pick<Dial, 'port'> & { host: string; relayed: boolean }
 
 /** Where a dial goes first: to the peer itself, or to its relay. */
 function targetOf(address: string): Target | undefined {
@@ -80,7 +78,7 @@ function keyOf({ host, port }: Target): string {
 }
 
 /** When fewer than `most` of the dials, oldest first, are in the window. */
-function freeAfter(dials: Dial[], most: number): Instant {
+function freeAfter(dials: Dial[], most: number, windowMs: number): Instant {
   const blocking = dials.at(-most)
-  return blocking === undefined ? -Infinity : blocking.at + limits.target.windowMs
+  return blocking === undefined ? -Infinity : blocking.at + windowMs
 }

@@ -8,16 +8,16 @@ import { KeepAlive } from './keep-alive.ts'
 import type { Learnt } from './keep-alive.ts'
 
 export const LIVENESS = {
-  /** Without a NAT between, only silent death has to be found. */
-  publicIdleMs: 60_000,
-  /** How long a pong may take: a second for the worst path, the rest for a busy peer. */
-  pongMs: 5_000,
+  /** Links are not left idle for longer, whatever the NAT allows: half of silent deaths shall be found within 20 s. */
+  idleMs: 20_000,
+  /** How long a pong may take: a second for the worst path, the rest for what TCP sends again and a busy peer. */
+  pongMs: 4_000,
   /** A link on which a flow of data has stopped is asked with less patience: twice this. */
   suspectPongMs: 2_000,
   /** Links that are asked as well when such a one was dead: our own network may be another one now. */
   suspectsAtOnce: 16,
-  /** Pauses before the second and third ping after a missed one. */
-  retryMs: [1_000, 2_000],
+  /** Pause before the second ping after a missed one; on TCP a third would learn nothing that the second did not. */
+  retryMs: [1_000],
   /** Misses that count as one event when we ask whether the fault is our own. */
   windowMs: 15_000,
   /** What a link gets on top when everything falls silent at once: a Wi-Fi roams in less. */
@@ -44,8 +44,8 @@ export type LivenessInput =
   /** `from`: the peer's IP address; left out where a relay is in between. */
   | { type: 'link-up'; link: string; nature: Nature; peer?: string; from?: string }
   | { type: 'link-down'; link: string }
-  /** Bytes or a pong came; need not be told more often than once a second. */
-  | { type: 'heard'; link: string }
+  /** A pong came, or bytes did `at` that time; need not be told of every byte. */
+  | { type: 'heard'; link: string; at?: Instant }
   /** A ping failed before its time was up. */
   | { type: 'missed'; link: string }
   /** Data flowed and has stopped, or the peer has come to us by another way. */
@@ -111,7 +111,7 @@ export class Liveness implements Machine<LivenessInput, LivenessOutput> {
     if (input.type === 'suspect') return this.#suspect(input.link, now)
     if (input.type === 'network') this.#moved(input.address, now)
     else if (input.type === 'link-up') this.#up(input, now)
-    else if (input.type === 'heard') this.#heard(input.link, now)
+    else if (input.type === 'heard') this.#heard(input.link, Math.min(input.at ?? now, now), now)
     else this.#forget(input.link)
     return []
   }
@@ -177,21 +177,21 @@ export class Liveness implements Machine<LivenessInput, LivenessOutput> {
   }
 
   /** Where no ping is out the alarm stays: it finds out by itself that it came too early. */
-  #heard(link: string, now: Instant): void {
+  #heard(link: string, at: Instant, now: Instant): void {
     const state = this.#links.get(link)
     if (state === undefined) return
     const disturbed = state.asked || state.misses > 0
     this.#aliveAgain(state, now)
     if (disturbed) this.#survived(link, state)
     Object.assign(state, {
-      heardAt: now,
+      heardAt: Math.max(state.heardAt, at),
       asked: false,
       misses: 0,
       missedAt: undefined,
       spared: false,
       suspected: false,
     })
-    if (disturbed) this.#timers.set(link, now + this.#idle(state.nature))
+    if (disturbed) this.#timers.set(link, Math.max(now, at + this.#idle(state.nature)))
   }
 
   #survived(link: string, { nature, idleMs }: LinkState): void {
@@ -323,6 +323,7 @@ export class Liveness implements Machine<LivenessInput, LivenessOutput> {
   }
 
   #interval(nature: Nature): number {
-    return nature === 'hidden' ? this.#keepAlive.intervalMs() : LIVENESS.publicIdleMs
+    const allowed = nature === 'hidden' ? this.#keepAlive.intervalMs() : Infinity
+    return Math.min(allowed, LIVENESS.idleMs)
   }
 }

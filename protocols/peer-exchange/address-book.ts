@@ -3,8 +3,10 @@ import type { Instant } from '../kernel/machine.ts'
 import { shuffle } from '../kernel/rng.ts'
 import type { Rng } from '../kernel/rng.ts'
 import { TokenBucket } from '../kernel/token-bucket.ts'
+import { groupOf } from './groups.ts'
 import { usableAddresses } from './hygiene.ts'
 import type { Scope } from './hygiene.ts'
+import { fold } from './ids.ts'
 import { limits } from './limits.ts'
 import { expiryOf } from './record.ts'
 import type { PeerKey, PeerRecord, RecordAddress } from './record.ts'
@@ -12,45 +14,54 @@ import type { PeerKey, PeerRecord, RecordAddress } from './record.ts'
 /** Who told us: a peer id, or `inbound` (it came to us), `config` (we dialled an address we were given), `book`. */
 export type Source = string
 
-/** What the book holds of one peer. */
-export interface BookEntry {
+/**
+ * `heard`: somebody said so. `reached`: we dialled it and it answered; the only thing that an overlay full of liars
+ * cannot fake. `lost`: expired, or not to be reached; kept as whom to try when the overlay was split, told to nobody.
+ */
+export type Standing = 'heard' | 'reached' | 'lost'
+
+export interface Learnt {
   record: PeerRecord
   /** The signed bytes, passed on as they came. */
   envelope: Uint8Array
-  id: bigint
+  id: number
   source: Source
   /** When somebody on the way to us last dealt with the peer itself. */
   lastSeenAt: Instant
+}
+
+/** What the book holds of one peer. */
+export interface BookEntry extends Learnt {
+  peer: PeerKey
   expiresAt: Instant
-  /** Whether we ever were linked to it: such a peer exists for certain, and is worth trying after a restart. */
-  linked: boolean
-  /** The addresses of the record that this node may dial. */
-  addresses: RecordAddress[]
+  standing: Standing
+  /** Since when it answers our dials; 0 if it never did. The oldest are the likeliest to stay. */
+  reachedSince: Instant
+  /** When we last dealt with it ourselves; 0 if never. */
+  metAt: Instant
+  /** Dials that failed since it last answered. */
+  misses: number
+  /** The address group it is counted in. */
+  group: number
   /** How often versions of this record are passed on. */
   forwarding: TokenBucket
 }
 
-export interface Learnt {
-  record: PeerRecord
-  envelope: Uint8Array
-  id: bigint
-  source: Source
-  lastSeenAt: Instant
-}
-
-export type Removal = 'left' | 'expired' | 'evicted'
+export type Removal = 'left' | 'expired' | 'evicted' | 'unreachable'
 
 /**
- * Everybody this node knows of, at most `limits.known`. When it is full the source with the most never-linked
- * peers loses its oldest one, so that a peer that tells without end only pushes out what it told itself.
+ * Everybody this node knows of, each standing within its limit. When hearsay is full, the source that told the most
+ * loses its oldest, so that a peer that tells without end only pushes out what it told itself.
  */
 export class AddressBook {
   readonly #self: PeerKey
   readonly #entries = new Map<PeerKey, BookEntry>()
-  readonly #byId = new Map<bigint, PeerKey>()
+  readonly #byId = new Map<number, PeerKey>()
+  readonly #counts: Record<Standing, number> = { heard: 0, reached: 0, lost: 0 }
   /** Departures, by peer: a copy of an older record must not bring the peer back. */
   readonly #tombstones = new BoundedMap<PeerKey, { seq: number; until: Instant }>(limits.tombstones)
   #scope: Scope
+  #setHash = 0
 
   constructor(self: PeerKey, scope: Scope) {
     this.#self = self
@@ -61,28 +72,49 @@ export class AddressBook {
     return this.#entries.size
   }
 
+  count(standing: Standing): number {
+    return this.#counts[standing]
+  }
+
+  /** How many may be told to others. */
+  get valid(): number {
+    return this.#counts.heard + this.#counts.reached
+  }
+
+  /** Stands for the versions of everybody who may be told to others; see SPEC.md. */
+  get setHash(): number {
+    return this.#setHash >>> 0
+  }
+
   get(peer: PeerKey): BookEntry | undefined {
     return this.#entries.get(peer)
   }
 
-  byId(id: bigint): BookEntry | undefined {
+  byId(id: number): BookEntry | undefined {
     const peer = this.#byId.get(id)
     return peer === undefined ? undefined : this.#entries.get(peer)
   }
 
-  /** Everybody in the book, the expired ones that were linked once included. */
+  /** Everybody in the book, the lost included. */
   all(): MapIterator<BookEntry> {
     return this.#entries.values()
   }
 
   /** Those who may be told to others. */
   fresh(now: Instant): BookEntry[] {
-    return [...this.#entries.values()].filter((entry) => entry.expiresAt > now)
+    return [...this.#entries.values()].filter((entry) => isFresh(entry, now))
   }
 
   /** Up to `count` fresh ones, chosen at random. */
   sample(count: number, now: Instant, rng: Rng): BookEntry[] {
     return shuffle(this.fresh(now), rng).slice(0, count)
+  }
+
+  /** The addresses of a peer that this node may dial. */
+  addresses(peer: PeerKey): RecordAddress[] {
+    const record = this.#entries.get(peer)?.record
+    if (record === undefined) return []
+    return usableAddresses(peer, record.addresses, { self: this.#self, scope: this.#scope })
   }
 
   /** Whether a record of that age would change anything. */
@@ -94,19 +126,30 @@ export class AddressBook {
 
   /** Takes a verified record that is news. Returns who had to leave for it. */
   put(learnt: Learnt, now: Instant): PeerKey | undefined {
-    const { record } = learnt
-    const before = this.#entries.get(record.peer)
-    const evicted = before === undefined ? this.#makeRoom() : undefined
-    this.#entries.set(record.peer, {
+    const { peer } = learnt.record
+    const before = this.#entries.get(peer)
+    const expiresAt = expiryOf(learnt.record, now)
+    // A new version is a sign of life of one that was given up.
+    const hoped = before?.standing === 'reached' ? 'reached' : 'heard'
+    const standing = expiresAt <= now ? 'lost' : hoped
+    const evicted = before?.standing === standing ? undefined : this.#makeRoom(standing)
+    if (before !== undefined) this.#uncount(before)
+    const entry: BookEntry = {
       ...learnt,
+      peer,
       source: before?.source ?? learnt.source,
       lastSeenAt: Math.max(before?.lastSeenAt ?? 0, learnt.lastSeenAt),
-      expiresAt: expiryOf(record, now),
-      linked: before?.linked ?? false,
-      addresses: this.#usable(record),
+      expiresAt,
+      standing,
+      reachedSince: before?.reachedSince ?? 0,
+      metAt: before?.metAt ?? 0,
+      misses: 0,
+      group: groupOf(learnt.record),
       forwarding: before?.forwarding ?? new TokenBucket(limits.forwardPerOrigin, now),
-    })
-    this.#byId.set(learnt.id, record.peer)
+    }
+    this.#entries.set(peer, entry)
+    this.#byId.set(learnt.id, peer)
+    this.#recount(entry)
     return evicted
   }
 
@@ -119,55 +162,123 @@ export class AddressBook {
   remove(peer: PeerKey): boolean {
     const entry = this.#entries.get(peer)
     if (entry === undefined) return false
+    this.#uncount(entry)
     if (this.#byId.get(entry.id) === peer) this.#byId.delete(entry.id)
     return this.#entries.delete(peer)
   }
 
-  /** Notes that we deal with the peer itself. */
-  touch(peer: PeerKey, now: Instant): void {
+  /** Notes that we deal with the peer itself, whoever dialled. */
+  met(peer: PeerKey, now: Instant): void {
     const entry = this.#entries.get(peer)
     if (entry === undefined) return
-    entry.linked = true
     entry.lastSeenAt = Math.max(entry.lastSeenAt, now)
+    entry.metAt = now
+    entry.misses = 0
+    if (entry.standing === 'lost' && entry.expiresAt > now) this.#stand(entry, 'heard')
+  }
+
+  /** Notes that a dial of ours was answered by the peer. */
+  reached(peer: PeerKey, now: Instant): void {
+    this.met(peer, now)
+    const entry = this.#entries.get(peer)
+    if (entry === undefined) return
+    entry.reachedSince ||= now
+    if (entry.standing === 'heard') this.#stand(entry, 'reached')
+  }
+
+  /** What an earlier run noted of a peer. */
+  recall(peer: PeerKey, { reachedSince }: Pick<BookEntry, 'reachedSince'>): void {
+    const entry = this.#entries.get(peer)
+    if (entry !== undefined) entry.reachedSince = reachedSince
+  }
+
+  /** Notes that a dial of ours was not answered. Returns whether the peer is given up for that. */
+  missed(peer: PeerKey): boolean {
+    const entry = this.#entries.get(peer)
+    if (entry === undefined || entry.standing === 'lost') return false
+    const patience = entry.standing === 'reached' ? limits.missesOfReached : limits.missesOfHeard
+    if (++entry.misses < patience) return false
+    this.#stand(entry, 'lost')
+    return true
   }
 
   setScope(scope: Scope): void {
     this.#scope = scope
-    for (const entry of this.#entries.values()) entry.addresses = this.#usable(entry.record)
   }
 
-  /** Removes and returns those whose time is over. */
+  /** Gives up those whose time is over, and forgets those given up long ago. Returns the former. */
   expire(now: Instant): PeerKey[] {
-    const over = [...this.#entries.values()].filter(
-      ({ expiresAt, linked }) => expiresAt + (linked ? limits.anchorMs : 0) <= now,
-    )
-    for (const { record } of over) this.remove(record.peer)
-    return over.map(({ record }) => record.peer)
+    const over: PeerKey[] = []
+    for (const entry of this.#entries.values()) {
+      const { peer, reachedSince, lastSeenAt, standing, expiresAt } = entry
+      if (standing === 'lost') {
+        const keep = reachedSince > 0 ? limits.keepReachedMs : limits.keepHeardMs
+        if (lastSeenAt + keep <= now) this.remove(peer)
+      } else if (expiresAt <= now) {
+        over.push(peer)
+        this.#stand(entry, 'lost')
+      }
+    }
+    return over
   }
 
-  #usable(record: PeerRecord): RecordAddress[] {
-    return usableAddresses(record.peer, record.addresses, { self: this.#self, scope: this.#scope })
+  #stand(entry: BookEntry, standing: Standing): void {
+    this.#makeRoom(standing)
+    this.#uncount(entry)
+    entry.standing = standing
+    this.#recount(entry)
   }
 
-  #makeRoom(): PeerKey | undefined {
-    if (this.#entries.size < limits.known) return undefined
-    const victim = oldest(this.#mostTold()) ?? oldest([...this.#entries.values()])
-    if (victim !== undefined) this.remove(victim.record.peer)
-    return victim?.record.peer
+  #uncount({ id, record, standing }: BookEntry): void {
+    this.#counts[standing]--
+    if (standing !== 'lost') this.#setHash ^= fold(id, record.seq)
   }
 
-  /** The never-linked peers of the source that told the most of them. */
-  #mostTold(): BookEntry[] {
-    const never = [...this.#entries.values()].filter(({ linked }) => !linked)
-    const bySource = Map.groupBy(never, ({ source }) => source)
-    return [...bySource.values()].reduce(
-      (most, told) => (told.length > most.length ? told : most),
-      [],
-    )
+  #recount({ id, record, standing }: BookEntry): void {
+    this.#counts[standing]++
+    if (standing !== 'lost') this.#setHash ^= fold(id, record.seq)
+  }
+
+  /** Somebody of the same standing leaves when it is full. The reached are only counted down to being heard of. */
+  #makeRoom(standing: Standing): PeerKey | undefined {
+    if (this.#counts[standing] < limits[standing]) return undefined
+    const all = [...this.#entries.values()].filter((one) => one.standing === standing)
+    if (standing === 'reached') {
+      const victim = leastStable(all)
+      if (victim !== undefined) this.#stand(victim, 'heard')
+      return undefined
+    }
+    const never = all.filter(({ reachedSince }) => reachedSince === 0)
+    const victim = oldest(standing === 'heard' ? mostTold(never) : never) ?? oldest(all)
+    if (victim !== undefined) this.remove(victim.peer)
+    return victim?.peer
   }
 }
 
+/** Whether an entry may be told to others. */
+export function isFresh(entry: BookEntry | undefined, now: Instant): entry is BookEntry {
+  return entry !== undefined && entry.standing !== 'lost' && entry.expiresAt > now
+}
+
+/** Those of the source that told the most of them. */
+function mostTold(entries: BookEntry[]): BookEntry[] {
+  const bySource = Map.groupBy(entries, ({ source }) => source)
+  return [...bySource.values()].reduce(
+    (most, told) => (told.length > most.length ? told : most),
+    [],
+  )
+}
+
 function oldest(entries: BookEntry[]): BookEntry | undefined {
+  return least(entries, ({ lastSeenAt }) => lastSeenAt)
+}
+
+/** Reached last for the first time: who was there for long will be there for long. */
+function leastStable(entries: BookEntry[]): BookEntry | undefined {
+  return least(entries, ({ reachedSince }) => -reachedSince)
+}
+
+function least(entries: BookEntry[], by: (entry: BookEntry) => number): BookEntry | undefined {
   if (entries.length === 0) return undefined
-  return entries.reduce((old, entry) => (entry.lastSeenAt < old.lastSeenAt ? entry : old))
+  return entries.reduce((old, entry) => (by(entry) < by(old) ? entry : old))
 }

@@ -1,13 +1,17 @@
 import type { Instant } from '../kernel/machine.ts'
+import { shuffle } from '../kernel/rng.ts'
 import type { Rng } from '../kernel/rng.ts'
 import type { Accounts } from './accounts.ts'
+import { isFresh } from './address-book.ts'
 import type { AddressBook, BookEntry } from './address-book.ts'
 import type { Contact } from './contact.ts'
-import { fitting, lowBits, setHash, toEntry } from './entries.ts'
+import { fitting, toEntry } from './entries.ts'
+import { fold, lowBits } from './ids.ts'
 import { limits } from './limits.ts'
 import type { Entry, Frame, FrameOf } from './messages.ts'
 import type { OwnRecord } from './own-record.ts'
 import type { Notation } from './record.ts'
+import type { Sampler } from './sampler.ts'
 
 /** Codes of Err frames. */
 export const ERR_NETWORK_DIFFERENT = 1
@@ -15,9 +19,10 @@ export const ERR_BUSY = 2
 
 /** What the answers are made from. */
 export interface Sources {
-  ownId: bigint
+  ownId: number
   own: OwnRecord
   book: AddressBook
+  sampler: Sampler
   accounts: Accounts
   notation: Notation
   rng: Rng
@@ -33,29 +38,32 @@ export class Answers {
 
   /** Our own record and a few others, to begin with. */
   greeting(contact: Contact, now: Instant): Frame {
-    const { own, book, rng } = this.#from
-    const entries = book
-      .sample(limits.helloEntries + 1, now, rng)
-      .filter(({ record }) => record.peer !== contact.peer)
+    const { own } = this.#from
     return {
       type: 'helloAck',
       envelope: own.envelope ?? new Uint8Array(),
       nowS: Math.floor(now / 1000),
       seenAddr: contact.seenAddr,
-      entries: this.#handOver(entries, contact, limits.helloEntries, now),
+      entries: this.some(contact, limits.greetingEntries, now),
     }
   }
 
-  /** Whom we know, ourselves included, in which version. */
+  /** A few of those we would name to anybody. */
+  some(contact: Contact, most: number, now: Instant): Entry[] {
+    const others = this.#named(now).filter(({ record }) => record.peer !== contact.peer)
+    return this.#handOver(shuffle(others, this.#from.rng), contact, most, now)
+  }
+
+  /** Whom we know, ourselves included, in which version; nobody the asker has from us already. */
   sample(contact: Contact, frame: FrameOf<'sampleReq'>, now: Instant): Frame {
-    const { own, ownId, book, rng } = this.#from
+    const { own, ownId, rng } = this.#from
     if (!this.#admits(contact, 'sample', 1, now)) return err(ERR_BUSY, 5)
-    if (frame.setHash === this.setHash(now))
-      return { type: 'sample', ids: [], seqLo: [], same: true }
+    if (frame.setHash === this.setHash()) return { type: 'sample', ids: [], seqLo: [], same: true }
     const most = Math.max(1, Math.min(frame.max, limits.sampleIds))
-    const sampled = book.sample(most - 1, now, rng)
+    const sampled = this.#named(now).filter((one) => !contact.sent.has(one.id, one.record.seq))
     const ours = own.envelope === undefined ? [] : [{ id: ownId, seq: own.seq }]
-    const versions = [...ours, ...sampled.map(({ id, record }) => ({ id, seq: record.seq }))]
+    const others = sampled.length < most ? sampled : shuffle(sampled, rng).slice(0, most - 1)
+    const versions = [...ours, ...others.map(({ id, record }) => ({ id, seq: record.seq }))]
     return {
       type: 'sample',
       ids: versions.map(({ id }) => id),
@@ -64,27 +72,42 @@ export class Answers {
     }
   }
 
-  /** The records asked for, as many as fit. */
+  /** The records asked for, as many as fit; no version twice to one peer. */
   records(contact: Contact, { ids }: FrameOf<'want'>, now: Instant): Frame {
     const { ownId, book } = this.#from
     if (!this.#admits(contact, 'want', ids.length, now)) return err(ERR_BUSY, 10)
     const known = ids.map((id) => book.byId(id)).filter((entry) => isFresh(entry, now))
+    const fits = known.filter(({ id, record }) => !contact.sent.has(id, record.seq))
     const unknown = ids.filter((id) => id !== ownId && !isFresh(book.byId(id), now))
     const ours = ids.includes(ownId) ? this.ownEntries() : []
-    const rest = this.#handOver(known, contact, limits.wantIds - ours.length, now)
+    const rest = this.#handOver(fits, contact, limits.wantIds - ours.length, now)
     return { type: 'records', entries: fitting([...ours, ...rest], limits.wantIds), unknown }
   }
 
-  /** The records of these peers, if we have them. */
-  resolved(contact: Contact, { peers }: FrameOf<'resolve'>, now: Instant): Frame {
-    const { notation, book } = this.#from
-    if (!this.#admits(contact, 'resolve', peers.length, now)) return err(ERR_BUSY, 2)
-    const known = peers
-      .map((bytes) => notation.peerText(bytes))
-      .map((peer) => (peer === undefined ? undefined : book.get(peer)))
-      .filter((entry) => isFresh(entry, now))
-    const entries = this.#handOver(known, contact, limits.resolvePeers, now)
-    return { type: 'records', entries, unknown: [] }
+  /** Records of the peers that are looked for, or of such that offer what is looked for. */
+  found(contact: Contact, frame: FrameOf<'find'>, now: Instant): BookEntry[] {
+    const { notation, book, rng } = this.#from
+    if (frame.peers.length > 0) {
+      return frame.peers
+        .map((bytes) => notation.peerText(bytes))
+        .map((peer) => (peer === undefined ? undefined : book.get(peer)))
+        .filter((entry) => isFresh(entry, now))
+    }
+    const fit = book
+      .fresh(now)
+      .filter((one) => offers(one, frame) && one.record.peer !== contact.peer)
+    return shuffle(fit, rng).slice(0, limits.searchPeers)
+  }
+
+  /** The answer to a question for peers. They are handed over even if the asker had them once: it does not now. */
+  toRecords(contact: Contact, found: BookEntry[], now: Instant): Frame {
+    const entries = found.map((entry) => toEntry(entry, now))
+    for (const { id, record } of found) contact.sent.add(id, record.seq)
+    return { type: 'records', entries: fitting(entries, limits.wantIds), unknown: [] }
+  }
+
+  mayFind(contact: Contact, { peers }: FrameOf<'find'>, now: Instant): boolean {
+    return this.#admits(contact, 'find', Math.max(1, peers.length), now)
   }
 
   /** Our own record as others get it; none before the first signature. */
@@ -93,23 +116,34 @@ export class Answers {
     return envelope === undefined ? [] : [{ envelope, observedAgeS: 0, firstHand: true }]
   }
 
-  setHash(now: Instant): bigint {
+  setHash(): number {
     const { book, ownId, own } = this.#from
-    return setHash(book, { id: ownId, seq: own.seq }, now)
+    return (book.setHash ^ fold(ownId, own.seq)) >>> 0
+  }
+
+  /**
+   * Whom we tell of. Of a small overlay everybody; of a larger one the sampler's choice, since the book of a node that is
+   * lied to is full of the liars' friends, and the sample is not.
+   */
+  #named(now: Instant): BookEntry[] {
+    const { book, sampler } = this.#from
+    if (book.valid <= limits.wantEverybody) return book.fresh(now)
+    const entries = [...sampler.distinct()].map((peer) => book.get(peer))
+    return entries.filter((entry) => isFresh(entry, now))
   }
 
   /** Entries for a contact, noted as what it now has. */
   #handOver(entries: BookEntry[], contact: Contact, most: number, now: Instant): Entry[] {
+    const fresh = entries.filter(({ id, record }) => !contact.sent.has(id, record.seq))
     const chosen = fitting(
-      entries.map((entry) => toEntry(entry, now)),
+      fresh.slice(0, most).map((entry) => toEntry(entry, now)),
       most,
     )
-    for (const { record } of entries.slice(0, chosen.length))
-      contact.has.set(record.peer, record.seq)
+    for (const { id, record } of fresh.slice(0, chosen.length)) contact.sent.add(id, record.seq)
     return chosen
   }
 
-  #admits({ peer }: Contact, kind: 'sample' | 'want' | 'resolve', amount: number, now: Instant) {
+  #admits({ peer }: Contact, kind: 'sample' | 'want' | 'find', amount: number, now: Instant) {
     return this.#from.accounts.admits(peer, kind, amount, now)
   }
 }
@@ -119,6 +153,12 @@ export function err(code: number, retryS: number): Frame {
   return { type: 'err', code, retryS }
 }
 
-function isFresh(entry: BookEntry | undefined, now: Instant): entry is BookEntry {
-  return entry !== undefined && entry.expiresAt > now
+/** Whether a peer offers what a question without names looks for. */
+export function offers(
+  { record }: Pick<BookEntry, 'record'>,
+  { service, relay }: Pick<FrameOf<'find'>, 'service' | 'relay'>,
+): boolean {
+  if (relay && (record.relay === undefined || record.relay.slotsFree === 0)) return false
+  if (service !== '' && !record.services.includes(service)) return false
+  return relay || service !== ''
 }

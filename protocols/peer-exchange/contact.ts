@@ -1,7 +1,5 @@
-import { BoundedMap } from '../kernel/bounded.ts'
-import type { Instant } from '../kernel/machine.ts'
-import { limits } from './limits.ts'
 import type { PeerKey } from './record.ts'
+import type { Sent } from './sent.ts'
 
 /** A peer we hold at least one connection to. */
 export interface Contact {
@@ -12,20 +10,21 @@ export interface Contact {
   /** The address we see it at, in bytes; empty when a relay hides it. */
   seenAddr: Uint8Array
   greeting: 'waiting' | 'asked' | 'done'
-  pulledAt: Instant | undefined
-  /** The version of each peer's record that this contact has from us, or we from it. */
-  has: BoundedMap<PeerKey, number>
+  /** Kept by both sides, and who chose it; undefined for whoever is only connected. */
+  neighbour: 'chosen' | 'accepted' | undefined
+  /** How often it was pulled from. */
+  pulls: number
+  /** What it has from us, or we from it. */
+  sent: Sent
 }
 
 /** A contact that has just appeared. */
-export function newContact(peer: PeerKey, limited: boolean, dialled: boolean): Contact {
-  return {
-    peer,
-    limited,
-    dialled,
-    seenAddr: new Uint8Array(),
-    greeting: 'waiting',
-    pulledAt: undefined,
-    has: new BoundedMap(limits.contactVersions),
-  }
+export function newContact(
+  peer: PeerKey,
+  { limited, dialled }: Pick<Contact, 'limited' | 'dialled'>,
+  sent: Sent,
+): Contact {
+  const seenAddr = new Uint8Array()
+  const [greeting, neighbour, pulls] = ['waiting', undefined, 0] as const
+  return { peer, limited, dialled, seenAddr, greeting, neighbour, pulls, sent }
 }

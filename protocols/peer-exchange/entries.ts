@@ -1,5 +1,5 @@
 import type { Instant } from '../kernel/machine.ts'
-import type { AddressBook, BookEntry } from './address-book.ts'
+import type { BookEntry } from './address-book.ts'
 import { limits } from './limits.ts'
 import type { Entry } from './messages.ts'
 
@@ -11,9 +11,9 @@ const FRAME_OVERHEAD = 600
 const AGE_STEP_S = 60
 
 /** A record from the book, as it is passed on. */
-export function toEntry({ envelope, lastSeenAt, linked }: BookEntry, now: Instant): Entry {
+export function toEntry({ envelope, lastSeenAt, metAt }: BookEntry, now: Instant): Entry {
   const steps = Math.floor(Math.max(0, now - lastSeenAt) / 1000 / AGE_STEP_S)
-  return { envelope, observedAgeS: steps * AGE_STEP_S, firstHand: linked }
+  return { envelope, observedAgeS: steps * AGE_STEP_S, firstHand: metAt > 0 }
 }
 
 /** When the subject was last seen, as far as the carrier says. */
@@ -31,32 +31,4 @@ export function fitting(entries: Entry[], most: number): Entry[] {
     chosen.push(entry)
   }
   return chosen
-}
-
-/** The low half of a sequence number, as samples carry it. */
-export function lowBits(seq: number): number {
-  return seq % 2 ** 32
-}
-
-/** Whether a sequence number with those low bits is ahead of `seq`, by less than 2^31. */
-export function isAhead(seqLo: number, seq: number): boolean {
-  const ahead = (seqLo - lowBits(seq) + 2 ** 32) % 2 ** 32
-  return ahead > 0 && ahead < 2 ** 31
-}
-
-/** Equal, in all likelihood, for nodes that know the same versions of the same records, themselves included. */
-export function setHash(book: AddressBook, own: { id: bigint; seq: number }, now: Instant): bigint {
-  let hash = mix(own.id ^ mix(BigInt(own.seq)))
-  for (const { id, record } of book.fresh(now)) hash ^= mix(id ^ mix(BigInt(record.seq)))
-  return hash
-}
-
-const MASK = 0xffff_ffff_ffff_ffffn
-
-/** The finalizer of splitmix64: spreads every bit over all others. */
-function mix(value: bigint): bigint {
-  let z = (value + 0x9e37_79b9_7f4a_7c15n) & MASK
-  z = ((z ^ (z >> 30n)) * 0xbf58_476d_1ce4_e5b9n) & MASK
-  z = ((z ^ (z >> 27n)) * 0x94d0_49bb_1331_11ebn) & MASK
-  return z ^ (z >> 31n)
 }

@@ -1,7 +1,9 @@
+import { BoundedMap } from '../kernel/bounded.ts'
 import type { Instant, Machine, Tick } from '../kernel/machine.ts'
 import { jittered, shuffle } from '../kernel/rng.ts'
 import type { Rng } from '../kernel/rng.ts'
 import { Timers } from '../kernel/timers.ts'
+import { TokenBucket } from '../kernel/token-bucket.ts'
 import { Accounts } from './accounts.ts'
 import { AddressBook } from './address-book.ts'
 import type { Removal, Source } from './address-book.ts'
@@ -9,14 +11,23 @@ import { Answers, ERR_BUSY, ERR_NETWORK_DIFFERENT, err } from './answers.ts'
 import type { Fault } from './codec.ts'
 import { newContact } from './contact.ts'
 import type { Contact } from './contact.ts'
-import { isAhead, seenAt, toEntry } from './entries.ts'
+import { fitting, seenAt, toEntry } from './entries.ts'
 import type { Signed } from './envelope.ts'
+import { Finds, findFrame, peerKeyOf, searchKeyOf } from './finds.ts'
+import type { Wanted } from './finds.ts'
 import type { Scope } from './hygiene.ts'
+import { isAhead } from './ids.ts'
 import { limits } from './limits.ts'
 import type { Entry, Frame, FrameOf } from './messages.ts'
 import { News } from './news.ts'
+import type { Version } from './news.ts'
 import { OwnRecord } from './own-record.ts'
+import { readEnvelope } from './read-envelope.ts'
+import type { ReadEnvelope } from './read-envelope.ts'
 import type { Notation, PeerKey, SelfFacts } from './record.ts'
+import { Sampler } from './sampler.ts'
+import { Sent } from './sent.ts'
+import type { Restored } from './snapshot.ts'
 import { Verification } from './verification.ts'
 import type { Job } from './verification.ts'
 
@@ -27,8 +38,17 @@ export type Input =
   /** The answer to `sign`. */
   | { type: 'signed'; seq: number; envelope: Uint8Array }
   /** A connection to a peer that speaks the protocol was opened, or the best one of a peer changed. */
-  | { type: 'connected'; peer: PeerKey; limited: boolean; dialled: boolean; seenAt?: string }
-  | { type: 'disconnected'; peer: PeerKey }
+  | { type: 'linked'; peer: PeerKey; limited: boolean; dialled: boolean; address?: string }
+  | { type: 'unlinked'; peer: PeerKey }
+  /** A contact became a neighbour, or is none any more. */
+  | { type: 'neighbour'; peer: PeerKey; role: 'chosen' | 'accepted' }
+  | { type: 'neighbour-lost'; peer: PeerKey }
+  /** A dial of ours was not answered by the peer. */
+  | { type: 'missed'; peer: PeerKey }
+  /** Ask this contact whom it knows; answered by `pulled`. */
+  | { type: 'pull'; peer: PeerKey }
+  /** A peer gave us these with another message. */
+  | { type: 'offered'; peer: PeerKey; entries: Entry[] }
   /** A peer opened stream `exchange` and sent this. */
   | { type: 'request'; exchange: number; peer: PeerKey; frame: Frame }
   /** What came back on a stream that `ask` opened; undefined when nothing usable did. */
@@ -38,16 +58,11 @@ export type Input =
   /** The answer to `verify`. */
   | { type: 'verified'; job: number; valid: boolean }
   | { type: 'resolve'; peer: PeerKey }
+  | { type: 'search'; search: number; service?: string; relay?: boolean }
   /** What an earlier run knew. */
   | { type: 'restore'; ownSeq: number; entries: Restored[] }
   /** Say farewell; nothing is learnt or answered afterwards. */
   | { type: 'leave' }
-
-export interface Restored {
-  envelope: Uint8Array
-  lastSeenAt: Instant
-  linked: boolean
-}
 
 export type Output =
   | { type: 'sign'; seq: number; payload: Uint8Array }
@@ -61,10 +76,15 @@ export type Output =
   | { type: 'found'; peer: PeerKey; from: Source }
   | { type: 'changed'; peer: PeerKey }
   | { type: 'gone'; peer: PeerKey; reason: Removal }
+  /** Both sides have each other's record. */
+  | { type: 'greeted'; peer: PeerKey }
+  /** A pull is over, whatever it brought. */
+  | { type: 'pulled'; peer: PeerKey }
   /** A peer says at which address it sees us. One peer's word: evidence, not a fact. */
   | { type: 'observed'; by: PeerKey; address: string }
   /** A resolve is over; whether the book now holds the peer is for the asker to see. */
   | { type: 'resolved'; peer: PeerKey }
+  | { type: 'searched'; search: number; peers: PeerKey[] }
   | { type: 'fault'; peer: PeerKey; fault: Fault }
   /** The farewell has been handed out. */
   | { type: 'left' }
@@ -76,16 +96,21 @@ export interface ExchangeOptions {
   scope: Scope
   notation: Notation
   rng: Rng
+  /** Numbers for streams, shared with whoever else opens some. */
+  nextExchange: () => number
+  /** How records are read; a simulator that passes the same bytes to thousands reads them once. */
+  read?: ReadEnvelope
 }
 
-type AskKind = 'hello' | 'sample' | 'want' | 'resolve'
+type AskKind = 'hello' | 'sample' | 'want' | 'find' | 'find-for-other'
 
 interface Ask {
   kind: AskKind
   peer: PeerKey
   /** Ids still to be fetched. */
-  rest: bigint[]
-  target: PeerKey | undefined
+  rest: number[]
+  /** The question it belongs to, or who asked us it. */
+  about: string | undefined
 }
 
 type Alarm =
@@ -95,9 +120,10 @@ type Alarm =
   | 'pull'
   | 'push'
   | 'sweep'
+  | 'renew'
   | `greet ${PeerKey}`
   | `ask ${number}`
-  | `resolve ${PeerKey}`
+  | `find ${string}`
 
 /**
  * Decides whom to ask for peers, what to believe of the answers, and whom to tell. The time it is given must
@@ -105,38 +131,44 @@ type Alarm =
  */
 export class PeerExchange implements Machine<Input, Output> {
   readonly book: AddressBook
+  readonly sampler: Sampler
   readonly #self: PeerKey
-  readonly #ownId: bigint
+  readonly #ownId: number
   readonly #networkId: bigint
   readonly #notation: Notation
   readonly #rng: Rng
+  readonly #nextExchange: () => number
   readonly #own: OwnRecord
   readonly #accounts = new Accounts()
   readonly #contacts = new Map<PeerKey, Contact>()
+  /** What contacts of the past have had of us. */
+  readonly #remembered = new BoundedMap<PeerKey, Sent>(limits.remembered)
   readonly #asks = new Map<number, Ask>()
-  readonly #resolving = new Map<PeerKey, number>()
+  readonly #finds = new Finds()
   readonly #news = new News()
   readonly #verification: Verification
   readonly #answers: Answers
   readonly #timers = new Timers<Alarm>()
+  #strangers: TokenBucket | undefined
   #joinedAt: Instant | undefined
   #pulls = 0
-  #numbers = 0
   #last: Instant = 0
   #phase: 'running' | 'leaving' | 'left' = 'running'
 
-  constructor({ self, networkId, scope, notation, rng }: ExchangeOptions) {
+  constructor({ self, networkId, scope, notation, rng, nextExchange, read }: ExchangeOptions) {
     this.#self = self
     this.#networkId = networkId
     this.#notation = notation
     this.#rng = rng
+    this.#nextExchange = nextExchange
     this.#ownId = notation.idOf(self)
     this.#own = new OwnRecord(self, networkId, notation)
     this.book = new AddressBook(self, scope)
-    this.#verification = new Verification(networkId, notation)
-    const { book } = this
+    this.sampler = new Sampler(rng)
+    this.#verification = new Verification(networkId, notation, read ?? readEnvelope)
+    const { book, sampler } = this
     const [own, ownId, accounts] = [this.#own, this.#ownId, this.#accounts]
-    this.#answers = new Answers({ own, ownId, book, accounts, notation, rng })
+    this.#answers = new Answers({ own, ownId, book, sampler, accounts, notation, rng })
   }
 
   get ownSeq(): number {
@@ -152,6 +184,11 @@ export class PeerExchange implements Machine<Input, Output> {
     if (this.#phase === 'left') return out
     if (now < this.#last) this.#clockSetBack(now)
     this.#last = now
+    this.#take(input, now, out)
+    return out
+  }
+
+  #take(input: Input, now: Instant, out: Output[]): void {
     switch (input.type) {
       case 'tick':
         for (const alarm of this.#timers.takeDue(now)) this.#wake(alarm, now, out)
@@ -166,11 +203,24 @@ export class PeerExchange implements Machine<Input, Output> {
       case 'signed':
         this.#signed(input, now, out)
         break
-      case 'connected':
-        this.#connected(input, now, out)
+      case 'linked':
+        this.#linked(input, now, out)
         break
-      case 'disconnected':
-        this.#disconnected(input.peer)
+      case 'unlinked':
+        this.#unlinked(input.peer)
+        break
+      case 'neighbour':
+      case 'neighbour-lost':
+        this.#neighbour(input)
+        break
+      case 'missed':
+        if (this.book.missed(input.peer)) this.#lose(input.peer, 'unreachable', now, out)
+        break
+      case 'pull':
+        this.#pull(input.peer, now, out)
+        break
+      case 'offered':
+        this.#offered(input.peer, input.entries, now, out)
         break
       case 'request':
         this.#request(input.exchange, input.peer, input.frame, now, out)
@@ -187,6 +237,9 @@ export class PeerExchange implements Machine<Input, Output> {
       case 'resolve':
         this.#resolve(input.peer, now, out)
         break
+      case 'search':
+        this.#search(input, now, out)
+        break
       case 'restore':
         this.#own.outgrow(input.ownSeq)
         for (const entry of input.entries) this.#restore(entry, now, out)
@@ -195,7 +248,6 @@ export class PeerExchange implements Machine<Input, Output> {
         this.#leave(now, out)
         break
     }
-    return out
   }
 
   /** Deadlines were set on a clock that has been put back since: all of them are due again now. */
@@ -207,12 +259,13 @@ export class PeerExchange implements Machine<Input, Output> {
   #wake(alarm: Alarm, now: Instant, out: Output[]): void {
     const [name, subject = ''] = alarm.split(' ')
     if (name === 'publish' || name === 'refresh' || name === 'signing') this.#publish(now, out)
-    else if (name === 'pull') this.#pull(now, out)
+    else if (name === 'pull') this.#pullInTurn(now, out)
     else if (name === 'push') this.#push(now, out)
     else if (name === 'sweep') this.#sweep(now, out)
+    else if (name === 'renew') this.#renew(now)
     else if (name === 'greet') this.#greet(subject, now, out)
     else if (name === 'ask') this.#answer(Number(subject), undefined, now, out)
-    else this.#resolved(subject, out)
+    else this.#endFind(subject, out)
   }
 
   // --- our own record -----------------------------------------------------------------------------------
@@ -226,7 +279,10 @@ export class PeerExchange implements Machine<Input, Output> {
   }
 
   #publish(now: Instant, out: Output[]): void {
-    if (!this.#timers.has('sweep')) this.#timers.set('sweep', now + limits.sweepMs)
+    if (!this.#timers.has('sweep')) {
+      this.#timers.set('sweep', now + limits.sweepMs)
+      this.#timers.set('renew', now + jittered(limits.slotRenewalMs, 0.5, this.#rng))
+    }
     this.#timers.clear('publish')
     this.#timers.set('refresh', OwnRecord.refreshAt(now, this.#rng))
     this.#timers.set('signing', now + limits.signMs)
@@ -261,8 +317,8 @@ export class PeerExchange implements Machine<Input, Output> {
 
   // --- contacts -----------------------------------------------------------------------------------------
 
-  #connected(
-    { peer, limited, dialled, seenAt }: Extract<Input, { type: 'connected' }>,
+  #linked(
+    { peer, limited, dialled, address }: Extract<Input, { type: 'linked' }>,
     now: Instant,
     out: Output[],
   ): void {
@@ -273,14 +329,25 @@ export class PeerExchange implements Machine<Input, Output> {
     }
     if (this.#contacts.size >= limits.contacts) return // the connection limit of any sane node is lower
     if (this.#contacts.size === 0) this.#join(now)
-    const contact = newContact(peer, limited, dialled)
-    if (seenAt !== undefined)
-      contact.seenAddr = this.#notation.addressBytes(seenAt) ?? contact.seenAddr
+    const contact = newContact(peer, { limited, dialled }, this.#sentTo(peer))
+    contact.seenAddr = (address && this.#notation.addressBytes(address)) || contact.seenAddr
     this.#contacts.set(peer, contact)
-    this.book.touch(peer, now)
+    this.#meet(contact, now)
     // One of both greets: the dialler at once, the other side if nothing came.
     if (dialled) this.#greet(peer, now, out)
     else this.#timers.set(`greet ${peer}`, now + limits.greetAfterMs)
+  }
+
+  #sentTo(peer: PeerKey): Sent {
+    const sent = this.#remembered.get(peer) ?? new Sent()
+    this.#remembered.set(peer, sent)
+    return sent
+  }
+
+  /** We deal with the peer itself; only a dial of our own proves that it can be reached. */
+  #meet({ peer, dialled, greeting }: Contact, now: Instant): void {
+    if (dialled && greeting === 'done') this.book.reached(peer, now)
+    else this.book.met(peer, now)
   }
 
   #join(now: Instant): void {
@@ -289,10 +356,17 @@ export class PeerExchange implements Machine<Input, Output> {
     this.#timers.set('pull', now + limits.firstPullsMs[0])
   }
 
-  #disconnected(peer: PeerKey): void {
+  #unlinked(peer: PeerKey): void {
     this.#contacts.delete(peer)
     this.#timers.clear(`greet ${peer}`)
     if (this.#contacts.size === 0) this.#timers.clear('pull')
+  }
+
+  #neighbour(input: Extract<Input, { type: 'neighbour' | 'neighbour-lost' }>): void {
+    const contact = this.#contacts.get(input.peer)
+    if (contact !== undefined) {
+      contact.neighbour = input.type === 'neighbour' ? input.role : undefined
+    }
   }
 
   #greet(peer: PeerKey, now: Instant, out: Output[]): void {
@@ -301,7 +375,7 @@ export class PeerExchange implements Machine<Input, Output> {
     if (contact?.greeting !== 'waiting' || this.#accounts.isShunned(peer, now)) return
     if (envelope === undefined) return // greeted as soon as the first record is signed
     contact.greeting = 'asked'
-    contact.has.set(this.#self, this.#own.seq)
+    contact.sent.add(this.#ownId, this.#own.seq)
     const frame: Frame = {
       type: 'hello',
       v: 1,
@@ -316,8 +390,13 @@ export class PeerExchange implements Machine<Input, Output> {
 
   #sweep(now: Instant, out: Output[]): void {
     this.#timers.set('sweep', now + limits.sweepMs)
-    for (const peer of this.#contacts.keys()) this.book.touch(peer, now)
-    for (const peer of this.book.expire(now)) out.push({ type: 'gone', peer, reason: 'expired' })
+    for (const contact of this.#contacts.values()) this.#meet(contact, now)
+    for (const peer of this.book.expire(now)) this.#lose(peer, 'expired', now, out)
+  }
+
+  #renew(now: Instant): void {
+    this.#timers.set('renew', now + jittered(limits.slotRenewalMs, 0.5, this.#rng))
+    this.sampler.renew(this.book.fresh(now), now)
   }
 
   // --- asking -------------------------------------------------------------------------------------------
@@ -328,42 +407,54 @@ export class PeerExchange implements Machine<Input, Output> {
     frame: Frame,
     now: Instant,
     out: Output[],
-    more: { rest?: bigint[]; target?: PeerKey } = {},
+    more: { rest?: number[]; about?: string } = {},
   ): boolean {
     if (this.#asks.size >= limits.asks) return false
-    const exchange = ++this.#numbers
-    this.#asks.set(exchange, { kind, peer, rest: more.rest ?? [], target: more.target })
+    const exchange = this.#nextExchange()
+    this.#asks.set(exchange, { kind, peer, rest: more.rest ?? [], about: more.about })
     // The driver has the same deadline; ours only counts if it forgets.
     this.#timers.set(`ask ${exchange}`, now + limits.answerMs * 2)
     out.push({ type: 'ask', exchange, peer, frame })
     return true
   }
 
-  #pull(now: Instant, out: Output[]): void {
-    const contact = this.#whomToPull(now)
+  #pullInTurn(now: Instant, out: Output[]): void {
     const sinceJoin = now - (this.#joinedAt ?? now)
-    const steady = sinceJoin < limits.eagerForMs ? limits.eagerPullMs : limits.calmPullMs
+    const eager = sinceJoin < limits.eagerForMs
     const next = limits.firstPullsMs[++this.#pulls]
-    const wait = next === undefined ? jittered(steady, 0.25, this.#rng) : next - sinceJoin
-    this.#timers.set('pull', now + Math.max(wait, 0))
-    if (contact === undefined) return
-    contact.pulledAt = now
-    const max = contact.limited ? limits.sampleIdsOverRelay : limits.sampleIds
-    this.#ask(
-      'sample',
-      contact,
-      { type: 'sampleReq', max, setHash: this.#answers.setHash(now) },
-      now,
-      out,
-    )
+    const steady = jittered(eager ? limits.eagerPullMs : limits.calmPullMs, 0.25, this.#rng)
+    this.#timers.set('pull', now + (next === undefined ? steady : Math.max(next - sinceJoin, 0)))
+    const contact = this.#whomToPull(eager, now)
+    if (contact !== undefined) this.#pullFrom(contact, now, out)
   }
 
-  /** Somebody never pulled from, else anybody; over limited connections only if there are no others. */
-  #whomToPull(now: Instant): Contact | undefined {
+  #pull(peer: PeerKey, now: Instant, out: Output[]): void {
+    const contact = this.#contacts.get(peer)
+    const ready = contact?.greeting === 'done' && !this.#accounts.isShunned(peer, now)
+    if (!ready || !this.#pullFrom(contact, now, out)) out.push({ type: 'pulled', peer })
+  }
+
+  #pullFrom(contact: Contact, now: Instant, out: Output[]): boolean {
+    contact.pulls++
+    const max = contact.limited ? limits.sampleIdsOverRelay : limits.sampleIds
+    const frame: Frame = { type: 'sampleReq', max, setHash: this.#answers.setHash() }
+    return this.#ask('sample', contact, frame, now, out)
+  }
+
+  /**
+   * Of those with a connection that is not limited, if any: while joining, whoever was pulled from least; afterwards a
+   * neighbour of our own choosing, since those who chose us may have done so to be asked.
+   */
+  #whomToPull(eager: boolean, now: Instant): Contact | undefined {
     const usable = this.#audience(now).filter(({ greeting }) => greeting === 'done')
     const free = usable.filter(({ limited }) => !limited)
     const pool = free.length > 0 ? free : usable
-    return pool.find(({ pulledAt }) => pulledAt === undefined) ?? pool[0]
+    const chosen = pool.find(({ neighbour }) => neighbour === 'chosen')
+    if (!eager && chosen !== undefined) return chosen
+    return pool.reduce<Contact | undefined>(
+      (least, one) => (least === undefined || one.pulls < least.pulls ? one : least),
+      undefined,
+    )
   }
 
   /** Contacts in good standing, in random order. */
@@ -374,12 +465,11 @@ export class PeerExchange implements Machine<Input, Output> {
     return shuffle(standing, this.#rng)
   }
 
-  #want(contact: Contact, ids: bigint[], now: Instant, out: Output[]): void {
-    if (ids.length === 0) return
+  #want(contact: Contact, ids: number[], now: Instant, out: Output[]): void {
     const rest = ids.slice(limits.wantIds)
-    this.#ask('want', contact, { type: 'want', ids: ids.slice(0, limits.wantIds) }, now, out, {
-      rest,
-    })
+    const frame: Frame = { type: 'want', ids: ids.slice(0, limits.wantIds) }
+    if (ids.length > 0 && this.#ask('want', contact, frame, now, out, { rest })) return
+    out.push({ type: 'pulled', peer: contact.peer })
   }
 
   #answer(exchange: number, frame: Frame | undefined, now: Instant, out: Output[]): void {
@@ -388,37 +478,57 @@ export class PeerExchange implements Machine<Input, Output> {
     this.#asks.delete(exchange)
     this.#timers.clear(`ask ${exchange}`)
     const contact = this.#contacts.get(ask.peer)
-    if (contact !== undefined && ask.kind === 'hello') this.#greetedOrNot(contact, frame, now)
-    if (contact !== undefined) this.#heed(ask, contact, frame, now, out)
-    if (ask.target !== undefined) this.#oneFewer(ask.target, out)
+    if (contact !== undefined && ask.kind === 'hello') this.#greetedOrNot(contact, frame, now, out)
+    const heeded = contact !== undefined && this.#heed(ask, contact, frame, now, out)
+    const pulling = ask.kind === 'sample' || ask.kind === 'want'
+    if (pulling && !heeded) out.push({ type: 'pulled', peer: ask.peer })
+    if (ask.kind === 'find' && ask.about !== undefined) this.#oneFewer(ask.about, out)
   }
 
   /** A greeting without an answer is repeated, for as long as the connection lasts. */
-  #greetedOrNot(contact: Contact, frame: Frame | undefined, now: Instant): void {
+  #greetedOrNot(contact: Contact, frame: Frame | undefined, now: Instant, out: Output[]): void {
     if (contact.greeting !== 'asked') return
-    if (frame?.type === 'helloAck') contact.greeting = 'done'
+    if (frame?.type === 'helloAck') this.#greeted(contact, now, out)
     else if (frame?.type !== 'err' || frame.code !== ERR_NETWORK_DIFFERENT) {
       contact.greeting = 'waiting'
       this.#timers.set(`greet ${contact.peer}`, now + limits.greetAgainMs)
     }
   }
 
-  #heed(ask: Ask, contact: Contact, frame: Frame | undefined, now: Instant, out: Output[]): void {
-    if (frame === undefined || frame.type === 'err') return
-    if (ask.kind === 'hello' && frame.type === 'helloAck') this.#greeted(contact, frame, now, out)
-    else if (ask.kind === 'sample' && frame.type === 'sample') {
+  #greeted(contact: Contact, now: Instant, out: Output[]): void {
+    contact.greeting = 'done'
+    this.#timers.clear(`greet ${contact.peer}`)
+    this.#meet(contact, now)
+    out.push({ type: 'greeted', peer: contact.peer })
+  }
+
+  /** Whether the frame answers the question. */
+  #heed(
+    ask: Ask,
+    contact: Contact,
+    frame: Frame | undefined,
+    now: Instant,
+    out: Output[],
+  ): boolean {
+    if (frame === undefined || frame.type === 'err') return false
+    if (ask.kind === 'hello' && frame.type === 'helloAck') {
+      this.#observed(contact, frame, out)
+      this.#offerOwn(frame.envelope, contact, now, out)
+      this.#offerUnasked(frame.entries, contact, undefined, now, out)
+    } else if (ask.kind === 'sample' && frame.type === 'sample') {
       this.#want(contact, this.#missing(frame), now, out)
     } else if (ask.kind === 'want' && frame.type === 'records') {
       this.#fetched(ask, contact, frame, now, out)
-    } else if (ask.kind === 'resolve' && frame.type === 'records') {
-      this.#offerAll(frame.entries.slice(0, limits.resolvePeers), contact, undefined, now, out)
-    } else this.#fault(contact.peer, 'answer-unexpected', now, out)
-  }
-
-  #greeted(contact: Contact, frame: FrameOf<'helloAck'>, now: Instant, out: Output[]): void {
-    this.#observed(contact, frame, out)
-    this.#offerOwn(frame.envelope, contact, now, out)
-    this.#offerAll(frame.entries, contact, undefined, now, out)
+    } else if (ask.kind === 'find' && frame.type === 'records') {
+      this.#offerAll(frame.entries.slice(0, limits.searchPeers), contact, {}, now, out)
+    } else if (ask.kind === 'find-for-other' && frame.type === 'records') {
+      const handTo = ask.about
+      this.#offerAll(frame.entries.slice(0, limits.searchPeers), contact, { handTo }, now, out)
+    } else {
+      this.#fault(contact.peer, 'answer-unexpected', now, out)
+      return false
+    }
+    return true
   }
 
   #observed({ peer }: Contact, { seenAddr }: { seenAddr: Uint8Array }, out: Output[]): void {
@@ -426,18 +536,26 @@ export class PeerExchange implements Machine<Input, Output> {
     if (address !== undefined) out.push({ type: 'observed', by: peer, address })
   }
 
-  #missing({ ids, seqLo, same }: FrameOf<'sample'>): bigint[] {
+  /** What of a sample is worth fetching: newer versions, and strangers we have a place for. */
+  #missing({ ids, seqLo, same }: FrameOf<'sample'>): number[] {
     if (same) return []
-    const missing = new Set<bigint>()
+    const missing = new Set<number>()
     for (const [i, id] of ids.entries()) {
       const lo = seqLo[i] ?? 0
       const known = id === this.#ownId ? this.#own.seq : this.book.byId(id)?.record.seq
       // Our own id can be ahead: an earlier run without its book, under a clock that was.
       const isNews =
-        known === undefined ? !this.#verification.wasRefused(id, lo) : isAhead(lo, known)
+        known === undefined
+          ? this.#hasPlaceFor(id) && !this.#verification.wasRefused(id, lo)
+          : isAhead(lo, known)
       if (isNews) missing.add(id)
     }
     return [...missing]
+  }
+
+  /** A node wants to know everybody of a small overlay, and of a large one whom its sampler picks. */
+  #hasPlaceFor(id: number): boolean {
+    return this.book.valid < limits.wantEverybody || this.sampler.wants(id)
   }
 
   /** What did not fit into the answer is asked for again, as long as every answer brings something. */
@@ -448,50 +566,75 @@ export class PeerExchange implements Machine<Input, Output> {
     now: Instant,
     out: Output[],
   ): void {
-    const got = this.#offerAll(entries, contact, undefined, now, out)
-    if (got.size === 0) return
+    const got = this.#offerAll(entries, contact, {}, now, out)
     const settled = new Set([...got, ...unknown])
-    this.#want(
-      contact,
-      ask.rest.filter((id) => !settled.has(id)),
-      now,
-      out,
-    )
+    const rest = got.size === 0 ? [] : ask.rest.filter((id) => !settled.has(id))
+    this.#want(contact, rest, now, out)
   }
+
+  // --- looking for peers --------------------------------------------------------------------------------
 
   #resolve(peer: PeerKey, now: Instant, out: Output[]): void {
     const bytes = this.#notation.peerBytes(peer)
-    if (this.#resolving.has(peer)) return
-    if (bytes === undefined || this.#resolving.size >= limits.resolves) {
-      out.push({ type: 'resolved', peer })
+    if (this.#finds.isLookedFor(peer)) return
+    if (bytes === undefined || this.#finds.isFull) out.push({ type: 'resolved', peer })
+    else this.#find(peerKeyOf(peer), { peer }, [bytes], now, out)
+  }
+
+  /** What we know ourselves is enough if it is some; else others are asked. */
+  #search(
+    { search, service = '', relay = false }: Extract<Input, { type: 'search' }>,
+    now: Instant,
+    out: Output[],
+  ): void {
+    const wanted: Wanted = { search, service, relay, found: new Set() }
+    const key = searchKeyOf(search)
+    if (this.#finds.isFull || this.#finds.get(key) !== undefined) {
+      out.push({ type: 'searched', search, peers: [] })
       return
     }
-    this.#resolving.set(peer, 0)
-    this.#timers.set(`resolve ${peer}`, now + limits.answerMs)
-    for (const contact of this.#audience(now).slice(0, limits.resolveFanout)) {
-      const frame: Frame = { type: 'resolve', peers: [bytes] }
-      const asked = this.#ask('resolve', contact, frame, now, out, { target: peer })
-      if (asked) this.#resolving.set(peer, (this.#resolving.get(peer) ?? 0) + 1)
+    this.#finds.begin(key, wanted, false)
+    for (const entry of this.book.fresh(now)) this.#finds.note(entry)
+    if (wanted.found.size >= limits.alternatives) this.#endFind(key, out)
+    else this.#find(key, wanted, [], now, out)
+  }
+
+  #find(key: string, wanted: Wanted, peer: Uint8Array[], now: Instant, out: Output[]): void {
+    // Of a small overlay those we are linked to know everybody.
+    const hops = this.book.valid < limits.wantEverybody ? 0 : limits.findHops
+    const question = this.#finds.begin(key, wanted, hops > 0)
+    this.#timers.set(`find ${key}`, now + limits.searchMs)
+    const frame = findFrame(wanted, peer, hops)
+    for (const contact of this.#audience(now).slice(0, limits.findFanout)) {
+      if (this.#ask('find', contact, frame, now, out, { about: key })) question.left++
     }
-    if (this.#resolving.get(peer) === 0) this.#resolved(peer, out)
+    if (question.left === 0) this.#endFind(key, out)
   }
 
   /** Another one asked has answered; its record, if it had one, is still being verified. */
-  #oneFewer(peer: PeerKey, out: Output[]): void {
-    const left = (this.#resolving.get(peer) ?? 1) - 1
-    if (left > 0 || this.#verification.isUnderWay(peer)) this.#resolving.set(peer, left)
-    else this.#resolved(peer, out)
+  #oneFewer(key: string, out: Output[]): void {
+    const question = this.#finds.get(key)
+    if (question === undefined) return
+    question.left--
+    const { wanted } = question
+    const waits = 'peer' in wanted && this.#verification.isUnderWay(wanted.peer)
+    if (question.left <= 0 && !question.passedOn && !waits) this.#endFind(key, out)
   }
 
-  #resolved(peer: PeerKey, out: Output[]): void {
-    this.#timers.clear(`resolve ${peer}`)
-    if (this.#resolving.delete(peer)) out.push({ type: 'resolved', peer })
+  #endFind(key: string, out: Output[]): void {
+    this.#timers.clear(`find ${key}`)
+    const wanted = this.#finds.end(key)?.wanted
+    if (wanted === undefined) return
+    if ('peer' in wanted) out.push({ type: 'resolved', peer: wanted.peer })
+    else out.push({ type: 'searched', search: wanted.search, peers: [...wanted.found] })
   }
 
   // --- answering ----------------------------------------------------------------------------------------
 
   #request(exchange: number, peer: PeerKey, frame: Frame, now: Instant, out: Output[]): void {
-    const contact = this.#contacts.get(peer) ?? newContact(peer, true, false)
+    const contact =
+      this.#contacts.get(peer) ??
+      newContact(peer, { limited: true, dialled: false }, this.#sentTo(peer))
     const reply = this.#accounts.isShunned(peer, now)
       ? undefined
       : this.#replyTo(contact, frame, now, out)
@@ -509,8 +652,8 @@ export class PeerExchange implements Machine<Input, Output> {
       case 'push':
         this.#onPush(contact, frame, now, out)
         return undefined
-      case 'resolve':
-        return this.#answers.resolved(contact, frame, now)
+      case 'find':
+        return this.#onFind(contact, frame, now, out)
       default: // an answer to nothing
         this.#fault(contact.peer, 'answer-unexpected', now, out)
         return undefined
@@ -522,53 +665,86 @@ export class PeerExchange implements Machine<Input, Output> {
     if (!this.#accounts.admits(contact.peer, 'hello', 1, now)) return err(ERR_BUSY, 10)
     this.#observed(contact, frame, out)
     this.#offerOwn(frame.envelope, contact, now, out)
+    const answer = this.#answers.greeting(contact, now)
     if (this.#own.envelope !== undefined) {
-      contact.greeting = 'done'
-      contact.has.set(this.#self, this.#own.seq)
-      this.#timers.clear(`greet ${contact.peer}`)
+      contact.sent.add(this.#ownId, this.#own.seq)
+      this.#greeted(contact, now, out)
     }
-    return this.#answers.greeting(contact, now)
+    return answer
   }
 
   #onPush(contact: Contact, { entries, hops }: FrameOf<'push'>, now: Instant, out: Output[]): void {
     if (!this.#accounts.admits(contact.peer, 'push', entries.length, now)) return
     // Hops are counted, not believed: 0 and large numbers alike end the journey here.
-    this.#offerAll(entries, contact, hops >= 1 ? hops : limits.pushHops, now, out)
+    this.#offerUnasked(entries, contact, hops >= 1 ? hops : limits.pushHops, now, out)
+  }
+
+  /** What we do not know we ask a few neighbours for, and push to the asker what they find. */
+  #onFind(contact: Contact, frame: FrameOf<'find'>, now: Instant, out: Output[]): Frame {
+    if (!this.#answers.mayFind(contact, frame, now)) return err(ERR_BUSY, 2)
+    const found = this.#answers.found(contact, frame, now)
+    if (found.length === 0 && frame.hops > 0) this.#passOn(contact, frame, now, out)
+    return this.#answers.toRecords(contact, found, now)
+  }
+
+  #passOn({ peer }: Contact, frame: FrameOf<'find'>, now: Instant, out: Output[]): void {
+    const hops = Math.min(frame.hops, limits.findHops) - 1
+    const forOthers = [...this.#asks.values()].filter(({ kind }) => kind === 'find-for-other')
+    if (forOthers.length >= limits.findsForwarded) return
+    const neighbours = this.#audience(now).filter((one) => one.neighbour && one.peer !== peer)
+    for (const one of neighbours.slice(0, limits.findForwards)) {
+      this.#ask('find-for-other', one, { ...frame, hops }, now, out, { about: peer })
+    }
   }
 
   // --- believing ----------------------------------------------------------------------------------------
+
+  #offered(peer: PeerKey, entries: Entry[], now: Instant, out: Output[]): void {
+    const contact = this.#contacts.get(peer)
+    if (contact !== undefined) this.#offerUnasked(entries, contact, undefined, now, out)
+  }
 
   /** The record a greeting carries; it must be about the peer that sent it. */
   #offerOwn(envelope: Uint8Array, contact: Contact, now: Instant, out: Output[]): void {
     if (envelope.length === 0) return // not signed yet; it will be pushed
     const entry = { envelope, observedAgeS: 0, firstHand: true }
-    const subject = this.#offer(entry, contact, 1, now, out)
+    const subject = this.#offer(entry, contact, { hops: 1 }, now, out)
     if (subject === undefined || subject === contact.peer) return
     this.#fault(contact.peer, 'signer-wrong', now, out)
+  }
+
+  #offerUnasked(
+    entries: Entry[],
+    contact: Contact,
+    hops: number | undefined,
+    now: Instant,
+    out: Output[],
+  ): void {
+    this.#offerAll(entries, contact, { hops, unasked: true }, now, out)
   }
 
   /** Considers every entry; returns the ids of those that could be read. */
   #offerAll(
     entries: Entry[],
     contact: Contact,
-    hops: number | undefined,
+    circumstances: Circumstances,
     now: Instant,
     out: Output[],
-  ): Set<bigint> {
-    const read = new Set<bigint>()
+  ): Set<number> {
+    const read = new Set<number>()
     for (const entry of entries) {
-      const subject = this.#offer(entry, contact, hops, now, out)
+      const subject = this.#offer(entry, contact, circumstances, now, out)
       if (subject === undefined) break // one bad entry makes the rest not worth reading
       read.add(this.#notation.idOf(subject))
     }
     return read
   }
 
-  /** Reads an entry and has its signature checked if it is news. Returns whom it is about. */
+  /** Reads an entry and has its signature checked if it is news we want. Returns whom it is about. */
   #offer(
     entry: Entry,
     contact: Contact,
-    hops: number | undefined,
+    { hops, unasked = false, handTo }: Circumstances,
     now: Instant,
     out: Output[],
   ): PeerKey | undefined {
@@ -578,22 +754,35 @@ export class PeerExchange implements Machine<Input, Output> {
       return undefined
     }
     const { record } = read.value
-    const seenAtBest = record.peer === contact.peer ? now : seenAt(entry, now)
-    if (record.seq > (contact.has.get(record.peer) ?? 0)) contact.has.set(record.peer, record.seq)
+    const id = this.#notation.idOf(record.peer)
+    contact.sent.add(id, record.seq)
+    if (unasked && !this.#isWelcome(record, id, contact)) return record.peer
     this.#submit(
       {
         ...read.value,
+        id,
         envelope: entry.envelope,
         carrier: contact.peer,
         hops,
-        seenAt: seenAtBest,
-        linked: false,
+        handTo,
+        seenAt: record.peer === contact.peer ? now : seenAt(entry, now),
+        recalled: undefined,
         source: sourceOf(record.peer, contact),
       },
       now,
       out,
     )
     return record.peer
+  }
+
+  /** Of what we did not ask for: news of whom we know, what a peer says of itself, whom we look for or have a place for. */
+  #isWelcome(record: Job['record'], id: number, contact: Contact): boolean {
+    return (
+      record.peer === contact.peer ||
+      this.book.byId(id) !== undefined ||
+      this.#hasPlaceFor(id) ||
+      this.#finds.answers(record)
+    )
   }
 
   /** What is not news is dropped before it costs a signature check. */
@@ -607,13 +796,16 @@ export class PeerExchange implements Machine<Input, Output> {
   #verified(number: number, valid: boolean, now: Instant, out: Output[]): void {
     const { job, fault } = this.#verification.end(number, valid, now) ?? {}
     if (job === undefined) return
-    const { carrier, linked } = job
+    const { carrier, recalled } = job
     const { peer } = job.record
     if (fault === undefined) this.#believe(job, now, out)
     else if (fault !== 'expired' && carrier !== undefined) this.#fault(carrier, fault, now, out)
     // From our own disk: an address worth trying, though told to nobody.
-    else if (fault === 'expired' && linked) this.#learn(job, now, out)
-    if (fault === undefined || this.#resolving.get(peer) === 0) this.#resolved(peer, out)
+    else if (fault === 'expired' && recalled !== undefined && recalled.reachedSince > 0) {
+      this.#learn(job, now, out)
+    }
+    const question = this.#finds.get(peerKeyOf(peer))
+    if (question?.left === 0 && !question.passedOn) this.#endFind(peerKeyOf(peer), out)
   }
 
   #believe(job: Job, now: Instant, out: Output[]): void {
@@ -626,37 +818,76 @@ export class PeerExchange implements Machine<Input, Output> {
     if (!this.book.isNews(record.peer, record.seq, now)) return
     if (record.leaving) {
       this.#forward(job, now, out)
-      if (this.book.bury(record, now)) out.push({ type: 'gone', peer: record.peer, reason: 'left' })
+      this.#bury(job, now, out)
       return
     }
+    if (job.handTo !== undefined) this.#handOn(job, out)
+    const before = this.book.get(record.peer)?.record
     this.#learn(job, now, out)
     const entry = this.book.get(record.peer)
-    if (hops === undefined || hops >= limits.pushHops || !entry?.forwarding.take(1, now)) return
+    if (hops === undefined || hops >= limits.pushHops || isMereRenewal(before, record)) return
+    if (!entry?.forwarding.take(1, now)) return
     this.#news.add(record.peer, hops + 1)
     this.#pushSoon(now)
   }
 
-  #learn({ record, envelope, source, seenAt, linked }: Job, now: Instant, out: Output[]): void {
-    const isNew = this.book.get(record.peer) === undefined
-    const id = this.#notation.idOf(record.peer)
-    const evicted = this.book.put({ record, envelope, id, source, lastSeenAt: seenAt }, now)
-    if (linked || this.#contacts.has(record.peer)) this.book.touch(record.peer, seenAt)
-    if (evicted !== undefined) out.push({ type: 'gone', peer: evicted, reason: 'evicted' })
-    if (isNew) out.push({ type: 'found', peer: record.peer, from: source })
-    else out.push({ type: 'changed', peer: record.peer })
+  #bury({ record }: Job, now: Instant, out: Output[]): void {
+    if (!this.book.bury(record, now)) return
+    this.#lose(record.peer, 'left', now, out)
+  }
+
+  #learn(job: Job, now: Instant, out: Output[]): void {
+    const { id, record, envelope, source, seenAt: lastSeenAt, recalled } = job
+    const { peer } = record
+    const isNew = this.book.get(peer) === undefined
+    const evicted = this.book.put({ record, envelope, id, source, lastSeenAt }, now)
+    if (recalled !== undefined) this.book.recall(peer, recalled)
+    const contact = this.#contacts.get(peer)
+    if (contact !== undefined) this.#meet(contact, now)
+    if (evicted !== undefined) this.#lose(evicted, 'evicted', now, out)
+    this.#enterIfInvited(job, now)
+    if (isNew) out.push({ type: 'found', peer, from: source })
+    else out.push({ type: 'changed', peer })
+    const entry = this.book.get(peer)
+    for (const key of entry === undefined ? [] : this.#finds.note(entry)) this.#endFind(key, out)
+  }
+
+  /** Strangers who come to us are shown to the sampler only so often: it must not be fed by who dials most. */
+  #enterIfInvited({ record, carrier, source }: Job, now: Instant): void {
+    this.#strangers ??= new TokenBucket(limits.strangers, now)
+    const isStranger = source === 'inbound' && carrier === record.peer
+    if (!isStranger || this.#strangers.take(1, now)) this.#enter(record.peer, now)
+  }
+
+  #enter(peer: PeerKey, now: Instant): void {
+    const entry = this.book.get(peer)
+    if (entry !== undefined && entry.standing !== 'lost') this.sampler.offer(entry, now)
+  }
+
+  #lose(peer: PeerKey, reason: Removal, now: Instant, out: Output[]): void {
+    this.sampler.drop(peer, this.#others(now), now)
+    out.push({ type: 'gone', peer, reason })
+  }
+
+  *#others(now: Instant) {
+    for (const entry of this.book.all()) {
+      if (entry.standing !== 'lost' && entry.expiresAt > now) yield entry
+    }
   }
 
   #restore(entry: Restored, now: Instant, out: Output[]): void {
     const read = this.#verification.read(entry.envelope)
     if (!read.ok) return
-    const { envelope, linked, lastSeenAt } = entry
+    const { envelope, lastSeenAt } = entry
     const job: Job = {
       ...read.value,
+      id: this.#notation.idOf(read.value.record.peer),
       envelope,
-      linked,
+      recalled: entry,
       carrier: undefined,
       source: 'book',
       hops: undefined,
+      handTo: undefined,
       seenAt: Math.min(lastSeenAt, now),
     }
     this.#submit(job, now, out)
@@ -673,19 +904,34 @@ export class PeerExchange implements Machine<Input, Output> {
     if (!this.#timers.has('push')) this.#timers.set('push', now + limits.pushDelayMs)
   }
 
+  /** An answer that others found goes to who asked us for it, and no further. */
+  #handOn({ id, record, envelope, handTo }: Job, out: Output[]): void {
+    const contact = handTo === undefined ? undefined : this.#contacts.get(handTo)
+    if (contact === undefined || contact.sent.has(id, record.seq)) return
+    contact.sent.add(id, record.seq)
+    const entries = [{ envelope, observedAgeS: 0, firstHand: false }]
+    const frame: Frame = { type: 'push', entries, hops: limits.pushHops }
+    out.push({ type: 'tell', peer: contact.peer, frame })
+  }
+
   /** Departures do not wait: their record leaves the book in this very step. */
-  #forward({ record, envelope, hops }: Job, now: Instant, out: Output[]): void {
+  #forward({ id, record, envelope, hops }: Job, now: Instant, out: Output[]): void {
     if (hops === undefined || hops >= limits.pushHops) return
     const entry = { envelope, observedAgeS: 0, firstHand: false }
-    for (const { peer, has } of this.#audience(now).slice(0, limits.forwardFanout)) {
-      if ((has.get(record.peer) ?? 0) >= record.seq || peer === record.peer) continue
-      has.set(record.peer, record.seq)
+    for (const { peer, sent } of this.#audience(now).slice(0, this.#forwardFanout)) {
+      if (sent.has(id, record.seq) || peer === record.peer) continue
+      sent.add(id, record.seq)
       out.push({ type: 'tell', peer, frame: { type: 'push', entries: [entry], hops: hops + 1 } })
     }
   }
 
+  get #forwardFanout(): number {
+    const small = this.book.valid < limits.wantEverybody
+    return small ? limits.forwardFanout : limits.forwardFanoutLarge
+  }
+
   #push(now: Instant, out: Output[]): void {
-    const most = this.#news.has(this.#self) ? limits.ownFanout : limits.forwardFanout
+    const most = this.#news.has(this.#self) ? limits.ownFanout : this.#forwardFanout
     for (const contact of this.#audience(now).slice(0, most)) {
       const frames = this.#news.framesFor(contact, (peer) => this.#version(peer, now))
       for (const frame of frames) out.push({ type: 'tell', peer: contact.peer, frame })
@@ -693,12 +939,43 @@ export class PeerExchange implements Machine<Input, Output> {
     this.#news.clear()
   }
 
-  #version(peer: PeerKey, now: Instant): { seq: number; entry: Entry } | undefined {
+  #version(peer: PeerKey, now: Instant): Version | undefined {
     const [own] = this.#answers.ownEntries()
-    if (peer === this.#self) return own && { seq: this.#own.seq, entry: own }
+    if (peer === this.#self) return own && { id: this.#ownId, seq: this.#own.seq, entry: own }
     const known = this.book.get(peer)
-    return known && { seq: known.record.seq, entry: toEntry(known, now) }
+    return known && { id: known.id, seq: known.record.seq, entry: toEntry(known, now) }
   }
+
+  /** Whether the peer has misbehaved too often to be answered. */
+  isShunned(peer: PeerKey, now: Instant): boolean {
+    return this.#accounts.isShunned(peer, now)
+  }
+
+  /** A few peers for somebody who has to look elsewhere. */
+  alternativesFor(peer: PeerKey, now: Instant): Entry[] {
+    const contact = this.#contacts.get(peer)
+    return contact === undefined
+      ? []
+      : fitting(this.#answers.some(contact, limits.alternatives, now), limits.alternatives)
+  }
+}
+
+/** How an entry came. */
+interface Circumstances {
+  /** It has come this many hops by Push; undefined when it must not be passed on. */
+  hops?: number | undefined
+  /** We did not ask for it. */
+  unasked?: boolean
+  /** Who asked us for it. */
+  handTo?: PeerKey | undefined
+}
+
+/** A version that says nothing but that the peer is still there: whoever wants it pulls it. */
+function isMereRenewal(before: Job['record'] | undefined, after: Job['record']): boolean {
+  if (before === undefined) return false
+  const said = ({ addresses, services, reachability, mapping, filtering, relay }: Job['record']) =>
+    JSON.stringify([addresses, services, reachability, mapping, filtering, relay !== undefined])
+  return said(before) === said(after)
 }
 
 function sourceOf(subject: PeerKey, contact: Contact): Source {

@@ -15,13 +15,19 @@ export const limits = {
   serviceBytes: 48,
   extBytes: 128,
   helloEntries: 8,
-  /** Every peer of an overlay of 200 nodes in one answer of about 3 kB. */
+  /** What we send of them: enough to go on with when whom one greeted has no place. */
+  greetingEntries: 4,
+  /** Everybody of a small overlay in one answer; of a large one 64 are named, see `slots`. */
   sampleIds: 256,
   /** What a relayed connection is asked for at most, since its bytes are somebody's gift. */
   sampleIdsOverRelay: 64,
   wantIds: 64,
   pushEntries: 16,
-  resolvePeers: 8,
+  findPeers: 8,
+  /** Whom to ask instead, with a refusal or a farewell. */
+  alternatives: 4,
+  /** Asked for a peer that it does not know, a contact asks others, and these others: about 150 nodes in all. */
+  findHops: 2,
   /** From the subject to its neighbours to theirs; everybody else pulls. */
   pushHops: 2,
   ttlMinS: 60,
@@ -42,7 +48,7 @@ export const limits = {
 
   // Whom to ask, and when.
   /** After the first contact: at once, when the contact's own first pulls are through, then steadily. */
-  firstPullsMs: [200, 1_000],
+  firstPullsMs: [200, 1_000, 2_500],
   eagerPullMs: 5_000,
   eagerForMs: 60_000,
   calmPullMs: 30_000,
@@ -54,9 +60,16 @@ export const limits = {
   answerMs: 5_000,
   /** Own questions under way; more than contacts times kinds of questions in a small overlay. */
   asks: 128,
-  /** Whom a single resolve asks: one of eight random peers knows almost surely in an overlay of known size. */
-  resolveFanout: 8,
-  resolves: 64,
+  /** Whom a single question for a peer or a service is put to; in a small overlay any of them knows. */
+  findFanout: 8,
+  /** Whom a contact passes it on to. Each hop is at most this many times more. */
+  findForwards: 4,
+  finds: 64,
+  /** Others' questions that we passed on and whose answers we still hand back. */
+  findsForwarded: 64,
+  /** What a search for a service or a relay ends with at the latest, and how many it wants. */
+  searchMs: 2_500,
+  searchPeers: 16,
 
   // Telling others.
   pushDelayMs: 50,
@@ -64,25 +77,49 @@ export const limits = {
   ownFanout: 64,
   /** News of others: a contact too many costs a duplicate, one too few costs 5 s until its next pull. */
   forwardFanout: 32,
+  /** The same in an overlay of which we know only a part. */
+  forwardFanoutLarge: 8,
   /** Versions of one peer's record that are passed on: start-up makes several, then changes are rare. */
   forwardPerOrigin: { burst: 6, perSecond: 0.1 } satisfies BucketLimits,
 
+  // The sampler.
+  /** Enough that 30 % liars leave most of them honest, few enough that one answer names them all in 800 bytes. */
+  slots: 64,
+  /** One slot begins anew: each lives about eleven hours, long enough to have been offered everybody. */
+  slotRenewalMs: 600_000,
+  /** Below this many known, a node wants to know everybody; above, only whom its sampler picks. */
+  wantEverybody: 128,
+  /** Greetings of strangers that the sampler is shown: it is fed by our own pulls, not by whoever dials most. */
+  strangers: { burst: 32, perSecond: 10 / 60 } satisfies BucketLimits,
+
   // What is kept.
-  /** About 1 MiB with everything; five times the size of overlay this version is made for. */
-  known: 1_024,
+  /** By hearsay: half a MiB, and every peer of a middling overlay. */
+  heard: 1_024,
+  /** Reached by our own dials: whom a restart begins with. */
+  reached: 256,
+  /** Expired or unreachable: through whom two halves of a split overlay find each other. */
+  lost: 256,
+  /** Of them, those we never reached; a day covers any outage after which the overlay is still the same. */
+  keepHeardMs: 86_400_000,
+  /** And those we did: a node may come back after a week off. */
+  keepReachedMs: 7 * 86_400_000,
+  /** Failed dials in a row after which a peer is lost. */
+  missesOfHeard: 2,
+  missesOfReached: 3,
+  /** Written to disk, the most stable first. */
+  saved: 512,
   /** As many as the node holds connections. */
   contacts: 1_024,
-  /** Per contact, whose version of which record it has; forgetting one costs a duplicate push. */
-  contactVersions: 256,
-  accounts: 1_024,
+  /** Contacts of the past whose versions are remembered, so that reconnecting fetches nothing twice. */
+  remembered: 128,
+  /** About twice as many as are contacts at a time. */
+  accounts: 256,
   /** A departure must outlive copies of the older record that are still on their way. */
   tombstones: 256,
   tombstoneMs: 600_000,
   /** Records we cannot use, so that they are not fetched again at every pull. */
   refused: 512,
   sweepMs: 15_000,
-  /** Peers we were linked to stay as addresses to try, though expired: a node may come back after a week off. */
-  anchorMs: 7 * 86_400_000,
   /** A record says last-seen no longer ago than this. */
   observedAgeMaxS: 86_400,
 
@@ -96,7 +133,7 @@ export const limits = {
     want: { burst: 512, perSecond: 8 },
     /** Records handed to us unasked. */
     push: { burst: 256, perSecond: 8 },
-    resolve: { burst: 16, perSecond: 1 },
+    find: { burst: 16, perSecond: 1 },
   } satisfies Record<string, BucketLimits>,
   /** Signature checks for everybody together: 200 a second are about 4 % of a core. */
   verify: { burst: 512, perSecond: 200 } satisfies BucketLimits,

@@ -4,12 +4,13 @@ import {
   choice,
   fixed64,
   manyBytes,
-  manyFixed64,
   manyTexts,
   manyUint32,
+  manyUint64,
   message,
   messages,
   nested,
+  text,
   uint32,
   uint64,
 } from '../kernel/protobuf.ts'
@@ -68,6 +69,10 @@ const EntryMessage = message({
   firstHand: bool(3),
 })
 
+/** The answer to somebody who wants to be our neighbour; `refused` when nothing more is to be said. */
+const NEIGHBOUR_VERDICTS = ['refused', 'accepted', 'full', 'group-full', 'too-often'] as const
+export type NeighbourVerdict = (typeof NEIGHBOUR_VERDICTS)[number]
+
 const bodies = {
   hello: message({
     v: uint32(1),
@@ -83,19 +88,31 @@ const bodies = {
     seenAddr: bytes(3, limits.addressBytes),
     entries: messages(4, EntryMessage, limits.helloEntries),
   }),
-  sampleReq: message({ max: uint32(1), setHash: fixed64(2) }),
+  sampleReq: message({ max: uint32(1), setHash: uint32(2) }),
   sample: message({
-    ids: manyFixed64(1, limits.sampleIds),
+    ids: manyUint64(1, limits.sampleIds),
     seqLo: manyUint32(2, limits.sampleIds),
     same: bool(3),
   }),
-  want: message({ ids: manyFixed64(1, limits.wantIds) }),
+  want: message({ ids: manyUint64(1, limits.wantIds) }),
   records: message({
     entries: messages(1, EntryMessage, limits.wantIds),
-    unknown: manyFixed64(2, limits.wantIds),
+    unknown: manyUint64(2, limits.wantIds),
   }),
   push: message({ entries: messages(1, EntryMessage, limits.pushEntries), hops: uint32(2) }),
-  resolve: message({ peers: manyBytes(1, limits.resolvePeers, 64) }),
+  find: message({
+    peers: manyBytes(1, limits.findPeers, 64),
+    service: text(2, limits.serviceBytes),
+    relay: bool(3),
+    hops: uint32(4),
+  }),
+  neighbourReq: message({ isolated: bool(1) }),
+  neighbourAck: message({
+    verdict: choice(1, NEIGHBOUR_VERDICTS),
+    retryS: uint32(2),
+    entries: messages(3, EntryMessage, limits.alternatives),
+  }),
+  neighbourEnd: message({ entries: messages(1, EntryMessage, limits.alternatives) }),
   err: message({ code: uint32(1), retryS: uint32(2) }),
 }
 
@@ -107,8 +124,11 @@ export const FrameMessage = message({
   sample: nested(4, bodies.sample, limits.frameBytes),
   want: nested(5, bodies.want, limits.frameBytes),
   records: nested(6, bodies.records, limits.frameBytes),
+  neighbourReq: nested(7, bodies.neighbourReq, limits.frameBytes),
+  neighbourAck: nested(8, bodies.neighbourAck, limits.frameBytes),
+  neighbourEnd: nested(9, bodies.neighbourEnd, limits.frameBytes),
   push: nested(14, bodies.push, limits.frameBytes),
-  resolve: nested(17, bodies.resolve, limits.frameBytes),
+  find: nested(17, bodies.find, limits.frameBytes),
   err: nested(20, bodies.err, limits.frameBytes),
 })
 
@@ -118,8 +138,12 @@ export const SnapshotMessage = message({
   ownSeq: uint64(2),
   entries: messages(
     3,
-    message({ envelope: bytes(1, limits.envelopeBytes), lastSeenAt: uint64(2), linked: bool(3) }),
-    limits.known,
+    message({
+      envelope: bytes(1, limits.envelopeBytes),
+      lastSeenAt: uint64(2),
+      reachedSince: uint64(3),
+    }),
+    limits.saved,
   ),
 })
 

@@ -6,12 +6,16 @@ import type { Entry, FrameOf } from './messages.ts'
 import type { PeerKey } from './record.ts'
 
 /** The present version of a peer's record, as it would be passed on. */
-export type VersionOf = (peer: PeerKey) => { seq: number; entry: Entry } | undefined
+export interface Version {
+  id: number
+  seq: number
+  entry: Entry
+}
 
 /** Records to be passed on, gathered for a moment so that one frame carries several. */
 export class News {
   /** With the hops they will have come. */
-  readonly #waiting = new BoundedMap<PeerKey, number>(limits.known)
+  readonly #waiting = new BoundedMap<PeerKey, number>(limits.heard)
 
   add(peer: PeerKey, hops: number): void {
     this.#waiting.set(peer, hops)
@@ -26,7 +30,10 @@ export class News {
   }
 
   /** What a contact does not have yet, in as many frames as it takes; noted as what it now has. */
-  framesFor(contact: Contact, versionOf: VersionOf): FrameOf<'push'>[] {
+  framesFor(
+    contact: Contact,
+    versionOf: (peer: PeerKey) => Version | undefined,
+  ): FrameOf<'push'>[] {
     const frames: FrameOf<'push'>[] = []
     for (let hops = 1; hops <= limits.pushHops; hops++) {
       let entries = this.#entriesFor(contact, hops, versionOf)
@@ -39,12 +46,16 @@ export class News {
     return frames
   }
 
-  #entriesFor(contact: Contact, hops: number, versionOf: VersionOf): Entry[] {
+  #entriesFor(
+    contact: Contact,
+    hops: number,
+    versionOf: (peer: PeerKey) => Version | undefined,
+  ): Entry[] {
     const entries: Entry[] = []
     for (const [peer, age] of this.#waiting) {
       const version = age === hops && peer !== contact.peer ? versionOf(peer) : undefined
-      if (version === undefined || (contact.has.get(peer) ?? 0) >= version.seq) continue
-      contact.has.set(peer, version.seq)
+      if (version === undefined || contact.sent.has(version.id, version.seq)) continue
+      contact.sent.add(version.id, version.seq)
       entries.push(version.entry)
     }
     return entries

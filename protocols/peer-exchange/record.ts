@@ -54,8 +54,8 @@ export interface Notation {
   addressText(bytes: Uint8Array): string | undefined
   peerBytes(peer: PeerKey): Uint8Array | undefined
   peerText(bytes: Uint8Array): PeerKey | undefined
-  /** The first eight bytes, little-endian, of sha256 over the peer id's bytes. */
-  idOf(peer: PeerKey): bigint
+  /** The low 53 bits of the first eight bytes, little-endian, of sha256 over the peer id's bytes. */
+  idOf(peer: PeerKey): number
 }
 
 export interface Issue {

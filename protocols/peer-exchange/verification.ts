@@ -2,25 +2,29 @@ import { BoundedMap } from '../kernel/bounded.ts'
 import type { Instant } from '../kernel/machine.ts'
 import { TokenBucket } from '../kernel/token-bucket.ts'
 import type { Source } from './address-book.ts'
-import { bad, ok } from './codec.ts'
 import type { Fault, Result } from './codec.ts'
-import { lowBits } from './entries.ts'
-import { openEnvelope } from './envelope.ts'
 import type { Signed } from './envelope.ts'
+import { lowBits } from './ids.ts'
 import { limits } from './limits.ts'
-import { judge, readPayload } from './record.ts'
+import { judge } from './record.ts'
+import type { ReadEnvelope, ReadRecord } from './read-envelope.ts'
 import type { Notation, PeerKey, PeerRecord } from './record.ts'
+import type { Restored } from './snapshot.ts'
 
 /** A record on its way into the book. */
 export interface Job {
   record: PeerRecord
   signed: Signed
+  id: number
   envelope: Uint8Array
   /** Who answers for it; nobody for our own disk. */
   carrier: PeerKey | undefined
   source: Source
   seenAt: Instant
-  linked: boolean
+  /** What an earlier run noted; undefined for what somebody told us. */
+  recalled: Pick<Restored, 'reachedSince'> | undefined
+  /** Who asked us for it, when it was not we who looked for it. */
+  handTo: PeerKey | undefined
   /** How many hops it has come by Push; undefined when it must not be passed on. */
   hops: number | undefined
 }
@@ -31,23 +35,20 @@ export class Verification {
   readonly #notation: Notation
   readonly #jobs = new Map<number, Job>()
   /** Records we cannot use, so that pulls do not fetch them again. */
-  readonly #refused = new BoundedMap<bigint, number>(limits.refused)
+  readonly #refused = new BoundedMap<number, number>(limits.refused)
+  readonly #read: ReadEnvelope
   #budget: TokenBucket | undefined
   #numbers = 0
 
-  constructor(networkId: bigint, notation: Notation) {
+  constructor(networkId: bigint, notation: Notation, read: ReadEnvelope) {
     this.#networkId = networkId
     this.#notation = notation
+    this.#read = read
   }
 
   /** Form only: nothing of the result may be believed yet. */
-  read(envelope: Uint8Array): Result<Pick<Job, 'record' | 'signed'>> {
-    const opened = openEnvelope(envelope)
-    if (!opened.ok) return opened
-    const peer = this.#notation.peerText(opened.value.signer)
-    if (peer === undefined) return bad('key-unsupported')
-    const record = readPayload(opened.value.payload, peer, this.#notation)
-    return record.ok ? ok({ record: record.value, signed: opened.value.signed }) : record
+  read(envelope: Uint8Array): Result<ReadRecord> {
+    return this.#read(envelope, this.#notation)
   }
 
   /** Takes on a record that would be news. Returns the job's number, or undefined when it must be dropped. */
@@ -86,7 +87,7 @@ export class Verification {
   }
 
   /** Whether that version turned out to be useless. */
-  wasRefused(id: bigint, seqLo: number): boolean {
+  wasRefused(id: number, seqLo: number): boolean {
     return this.#refused.get(id) === seqLo
   }
 }

@@ -3,7 +3,9 @@ import { Liveness } from '../../protocols/paths/liveness.ts'
 import type { LivenessInput, LivenessOutput, Nature } from '../../protocols/paths/liveness.ts'
 import type { Learnt } from '../../protocols/paths/keep-alive.ts'
 import { endpointOf, isDirect } from '../net/connection.ts'
+import { onBytes } from '../net/on-bytes.ts'
 import { ping } from '../net/ping.ts'
+import { systemClock } from './clock.ts'
 import { drive } from './drive.ts'
 import type { Driven } from './drive.ts'
 
@@ -20,6 +22,9 @@ export interface LivenessDeps {
   isSpare?(connection: Connection): boolean
 }
 
+/** What came within this time of the last sign of life may have been sent before it. */
+const NEWS_MS = 1_000
+
 /** The first round trip is measured as soon as a connection opens, so that a path has its `rttMs`. */
 const FIRST_PING_MS = 10_000
 
@@ -27,6 +32,7 @@ const FIRST_PING_MS = 10_000
 export class LivenessDriver {
   readonly #deps: LivenessDeps
   readonly #connections = new Map<string, Connection>()
+  readonly #heard = new WeakMap<Connection, number>()
   readonly #stopping = new AbortController()
   readonly #machine: Liveness
   #driven: Driven<LivenessInput> | undefined
@@ -69,6 +75,7 @@ export class LivenessDriver {
 
   readonly #onOpen = ({ detail: connection }: CustomEvent<Connection>): void => {
     this.#connections.set(connection.id, connection)
+    onBytes(connection, () => this.#heard.set(connection, systemClock.now()))
     const from = isDirect(connection) ? endpointOf(connection.remoteAddr)?.host : undefined
     this.#driven?.feed({
       type: 'link-up',
@@ -99,7 +106,7 @@ export class LivenessDriver {
     switch (output.type) {
       case 'ping': {
         const connection = this.#connections.get(output.link)
-        if (connection !== undefined) void this.#ping(connection, output.timeoutMs)
+        if (connection !== undefined) this.#ask(connection, output.timeoutMs)
         return
       }
       case 'declare-dead':
@@ -108,6 +115,15 @@ export class LivenessDriver {
       case 'own-fault':
         this.#deps.ownFault(output.silent, output.links)
     }
+  }
+
+  /** Bytes that came meanwhile, the other side's pings among them, are sign of life enough. */
+  #ask(connection: Connection, timeoutMs: number): void {
+    const at = this.#heard.get(connection)
+    const link = connection.id
+    if (at !== undefined && at > (this.#machine.heardAt(link) ?? Infinity) + NEWS_MS) {
+      this.#driven?.feed({ type: 'heard', link, at })
+    } else void this.#ping(connection, timeoutMs)
   }
 
   async #ping(connection: Connection, timeoutMs: number): Promise<void> {

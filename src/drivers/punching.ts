@@ -49,6 +49,8 @@ export interface PunchingDeps extends Omit<PunchDialsDeps, 'now'> {
   ownRelays(): string[]
   /** Whether we have chosen this relay ourselves, so that what it sees may be believed. */
   isChosen(relay: string): boolean
+  /** Whether a peer is only looked in on: then a relayed link is as good as any. */
+  isVisiting(peer: string): boolean
   /** While held, direct connections to the peer are named by this. */
   expectMethod(peer: string, method: (connection: Connection) => MetBy): Disposable
   report(event: PunchEvent): void
@@ -389,7 +391,8 @@ export class PunchingDriver {
     this.#offerCarriers(peer)
     const unlinked = this.#directTo(peer) === undefined
     // Whoever dialled wants the peer; the other side waits to be asked.
-    if (connection.direction === 'outbound' && unlinked) this.call(peer)
+    const wanted = connection.direction === 'outbound' && !this.#deps.isVisiting(peer)
+    if (wanted && unlinked) this.call(peer)
   }
 
   readonly #onClose = ({ detail: connection }: CustomEvent<Connection>): void => {

@@ -6,7 +6,7 @@ import type { RelayFacts } from '../../protocols/signalling/switchboard.ts'
 import { endpointOf, isDirect } from '../net/connection.ts'
 import type { Endpoint } from '../net/connection.ts'
 import { systemClock } from './clock.ts'
-import { notation } from './peer-exchange-records.ts'
+import { notation } from './overlay-records.ts'
 import { FrameStream } from './signalling-stream.ts'
 
 /** What the relay side did in this node's life, for metrics. */

@@ -7,11 +7,37 @@ export const PING_PROTOCOL = '/ipfs/ping/1.0.0'
 
 const PAYLOAD_BYTES = 32
 
+/** A muxer that can ask the other side's muxer for a sign of life, as yamux can. */
+interface PingingMuxer {
+  ping(): Promise<number>
+}
+
 /**
- * One round trip on this very connection, in milliseconds. The stock service picks a connection by itself, which
- * may be another one than the one in question.
+ * One round trip on this very connection, in milliseconds. The muxer's own ping is an eighth of the bytes of a stream
+ * opened for it, and every yamux answers it; other muxers get libp2p's ping. See docs/decisions/0020.
  */
 export async function ping(connection: Connection, signal: AbortSignal): Promise<number> {
+  const muxer = (connection as { muxer?: Partial<PingingMuxer> }).muxer
+  if (typeof muxer?.ping !== 'function') return await pingByStream(connection, signal)
+  const began = performance.now()
+  await within(muxer.ping(), signal)
+  return performance.now() - began
+}
+
+/** The ping itself goes on: yamux cuts the connection when an answer comes that nobody waits for any more. */
+async function within(pong: Promise<number>, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted()
+  const { promise, reject } = Promise.withResolvers<never>()
+  const onAbort = (): void => reject(signal.reason as Error)
+  signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    await Promise.race([pong, promise])
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+  }
+}
+
+async function pingByStream(connection: Connection, signal: AbortSignal): Promise<number> {
   const stream = await connection.newStream(PING_PROTOCOL, {
     signal,
     runOnLimitedConnection: true,

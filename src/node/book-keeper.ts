@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { rename } from 'node:fs/promises'
-import type { PeerExchangeDriver } from '../drivers/peer-exchange.ts'
+import type { OverlayDriver } from '../drivers/overlay.ts'
 import { readFileBounded, writeFileAtomic } from '../storage/files.ts'
 import type { Logger } from '../types.ts'
 
@@ -13,14 +13,14 @@ const MAX_BYTES = 4 << 20
 /** Keeps the peer book of a data directory, so that a restarted node can rejoin without bootstraps. */
 export class BookKeeper {
   readonly #path: string
-  readonly #exchange: PeerExchangeDriver
+  readonly #overlay: OverlayDriver
   readonly #logger: Logger
   #timer: NodeJS.Timeout | undefined
   #saving: Promise<void> = Promise.resolve()
 
-  constructor(dataDir: string, exchange: PeerExchangeDriver, logger: Logger) {
+  constructor(dataDir: string, overlay: OverlayDriver, logger: Logger) {
     this.#path = join(dataDir, 'peers.book')
-    this.#exchange = exchange
+    this.#overlay = overlay
     this.#logger = logger
   }
 
@@ -28,7 +28,7 @@ export class BookKeeper {
   async restore(): Promise<void> {
     try {
       const bytes = await readFileBounded(this.#path, MAX_BYTES)
-      if (bytes === undefined || (await this.#exchange.restore(bytes))) return
+      if (bytes === undefined || (await this.#overlay.restore(bytes))) return
       const aside = `${this.#path}.corrupt`
       await rename(this.#path, aside)
       this.#logger.warn({ aside }, 'the peer book could not be read and was put aside')
@@ -49,7 +49,7 @@ export class BookKeeper {
 
   #save(): void {
     this.#saving = this.#saving
-      .then(() => writeFileAtomic(this.#path, this.#exchange.snapshot()))
+      .then(() => writeFileAtomic(this.#path, this.#overlay.snapshot()))
       .catch((err: unknown) => this.#logger.warn({ err }, 'the peer book could not be saved'))
   }
 }

@@ -60,6 +60,7 @@ export class Connector {
   readonly #deps: ConnectorDeps
   /** One entry for each peer that somebody waits for; every race has a deadline. */
   readonly #races = new Map<PeerKey, Promise<void>>()
+  readonly #visiting = new Set<PeerKey>()
 
   constructor(deps: ConnectorDeps) {
     this.#deps = deps
@@ -77,6 +78,7 @@ export class Connector {
     const deadline = AbortSignal.timeout(options.timeoutMs ?? DEFAULT_TIMEOUT_MS[wanted])
     const signal = options.signal ? AbortSignal.any([options.signal, deadline]) : deadline
 
+    this.#visiting.delete(peer)
     if (!this.#deps.links.has(peer) || (address !== undefined && wanted === 'direct')) {
       await this.#link(peer, address, signal).catch((err: unknown) => {
         options.signal?.throwIfAborted()
@@ -87,8 +89,15 @@ export class Connector {
     return peer
   }
 
-  /** Dials a peer at known addresses only; for membership, which has asked for exactly these. */
-  async dial(peer: PeerKey, addresses: Address[], signal: AbortSignal): Promise<void> {
+  /**
+   * Dials a peer at known addresses only; for membership, which has asked for exactly these. Without `punch` a relayed
+   * link is all that is wanted.
+   */
+  async dial(
+    peer: PeerKey,
+    addresses: Address[],
+    { signal, punch }: { signal: AbortSignal; punch: boolean },
+  ): Promise<void> {
     const known = this.#deps.known(peer)
     const kinds = new Map(known?.addresses.map(({ address, kind }) => [address, kind]))
     const candidates = addresses.map((address) => ({
@@ -96,7 +105,15 @@ export class Connector {
       kind: kinds.get(address) ?? candidateOf(address).kind,
     }))
     const configured = addresses.filter((address) => this.#deps.bootstrap.includes(address))
-    await this.#race(peer, this.#plan(candidates, known, configured), signal)
+    const plan = this.#plan(candidates, known, configured)
+    if (punch) return await this.#race(peer, plan, signal)
+    this.#visiting.add(peer)
+    await this.#race(peer, plan, signal).finally(() => this.#visiting.delete(peer))
+  }
+
+  /** Whether the peer is dialled only to see whether it is there: then no hole need be punched. */
+  isVisiting(peer: PeerKey): boolean {
+    return this.#visiting.has(peer)
   }
 
   /** What the user named is tried even if the ranking would have left it out. */
@@ -170,7 +187,7 @@ export class Connector {
     }
     const tried: Attempt[] = []
     // Where nothing but relays is left to dial, the peer's own door is closed as far as anybody knows.
-    if (plan.every(isRelayed)) this.#deps.punch(peer)
+    if (plan.every(isRelayed) && !this.#visiting.has(peer)) this.#deps.punch(peer)
     const lane = async (entries: RaceEntry[]): Promise<void> => {
       const outcome = await race(entries, (to, one) => this.#dialOne(peer, to, one), options)
       if (outcome.ok) return

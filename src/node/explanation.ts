@@ -9,7 +9,7 @@ import { readTarget } from './connector.ts'
 import type { Parts } from './parts.ts'
 import type { Explanation, Path, PunchAttempt, SideNetwork } from '../types.ts'
 
-type Needed = Pick<Parts, 'self' | 'links' | 'exchange' | 'meeting' | 'libp2p'>
+type Needed = Pick<Parts, 'self' | 'links' | 'overlay' | 'meeting' | 'libp2p'>
 
 /** Why the path to a peer is what it is, from what this node remembers; asks nobody. */
 export function explanationOf(target: string, parts: Needed): Explanation {
@@ -48,13 +48,13 @@ export function explanationOf(target: string, parts: Needed): Explanation {
   }
 }
 
-function assertKnown(peer: string, { self, links, exchange, meeting }: Needed): void {
+function assertKnown(peer: string, { self, links, overlay, meeting }: Needed): void {
   if (peer === self) {
     throw new WarrenError('ERR_PEER_INVALID', 'that is this node itself', {
       remedy: 'name another peer; `warren doctor` tells what this network lets the node do',
     })
   }
-  if (exchange.get(peer) !== undefined || links.has(peer) || meeting.attempts(peer).length > 0)
+  if (overlay.get(peer) !== undefined || links.has(peer) || meeting.attempts(peer).length > 0)
     return
   throw new WarrenError('ERR_PEER_UNKNOWN', `no peer ${peer} is known`, {
     remedy: '`warren peers` lists who is; `warren connect` asks others for it',
@@ -81,7 +81,7 @@ function candidatesOf(
   peer: string,
   path: Path | undefined,
   attempts: readonly Attempt[],
-  { exchange }: Needed,
+  { overlay }: Needed,
 ): Candidate[] {
   const tried = new Set(attempts.flatMap(({ candidates }) => candidates).map(endpointAddress))
   const inUse = path?.kind === 'direct' ? bare(path.address) : undefined
@@ -95,7 +95,7 @@ function candidatesOf(
     const state = used ? 'in-use' : tried.has(bare(address)) ? 'tried' : 'known'
     candidates.push({ address, origin, state })
   }
-  for (const { address, kind } of exchange.get(peer)?.addresses ?? []) add(address, ORIGINS[kind])
+  for (const { address, kind } of overlay.get(peer)?.addresses ?? []) add(address, ORIGINS[kind])
   for (const address of tried) add(address, 'told')
   return candidates
 }

@@ -101,7 +101,10 @@ export async function makeLibp2p(options: Libp2pOptions): Promise<Libp2pNode> {
     transports: [(c) => (transport = tcp(c as never)), eagerTransport(circuitRelayTransport())],
     connectionEncrypters: [noise()],
     streamMuxers: [
-      eagerMuxer(yamux({ maxEarlyStreams: EARLY_STREAMS }), { always: ALWAYS_SPOKEN }),
+      // Our own pings find the dead; yamux's would double them.
+      eagerMuxer(yamux({ maxEarlyStreams: EARLY_STREAMS, enableKeepAlive: false }), {
+        always: ALWAYS_SPOKEN,
+      }),
     ],
     ...(options.networkKey === undefined
       ? {}

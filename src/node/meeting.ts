@@ -5,7 +5,7 @@ import { NOTHING_KNOWN } from '../../protocols/hole-punching/facts.ts'
 import type { Endpoint, SideFacts } from '../../protocols/hole-punching/facts.ts'
 import type { Attempt } from '../../protocols/hole-punching/outputs.ts'
 import { systemClock } from '../drivers/clock.ts'
-import type { KnownPeer, PeerExchangeDriver } from '../drivers/peer-exchange.ts'
+import type { KnownPeer, OverlayDriver } from '../drivers/overlay.ts'
 import { PunchingDriver } from '../drivers/punching.ts'
 import type { PunchEvent, PunchingDeps } from '../drivers/punching.ts'
 import type { ReachabilityDriver } from '../drivers/reachability.ts'
@@ -18,6 +18,7 @@ import type { EventHub } from '../observe/event-hub.ts'
 import type { PunchNews } from '../observe/punch-metrics.ts'
 import { DcutrLog } from './dcutr-log.ts'
 import { readTarget } from './connector.ts'
+import type { Connector } from './connector.ts'
 import type { Libp2pNode } from './libp2p.ts'
 import type { Links } from './links.ts'
 import type { PeerKey } from '../types.ts'
@@ -54,7 +55,8 @@ export interface MeetingParts {
   self: PeerKey
   libp2p: Libp2pNode
   links: Links
-  exchange: PeerExchangeDriver
+  connector: Connector
+  overlay: OverlayDriver
   reachability: ReachabilityDriver
   relaying: RelayingDriver
   relayService: RelayService
@@ -104,10 +106,11 @@ export function makeMeeting(
     expectMethod: (peer, method) => parts.links.expect(peer, method),
     connections: (peer) => parts.links.held(peer).map(({ connection }) => connection),
     roundTrip: (connection) => parts.links.roundTrip(connection),
-    facts: (peer) => factsOf(parts.exchange.get(peer)),
-    relaysOf: (peer) => relaysIn(parts.exchange.get(peer)),
+    facts: (peer) => factsOf(parts.overlay.get(peer)),
+    relaysOf: (peer) => relaysIn(parts.overlay.get(peer)),
     ownRelays: () => parts.relaying.held().map(({ peer }) => peer),
     isChosen,
+    isVisiting: (peer) => parts.connector.isVisiting(peer),
     report: (event) => {
       if (event.type === 'gave-up') problems.set(event.peer, event.reason)
       else publish(hub, event)
@@ -119,8 +122,8 @@ export function makeMeeting(
     punching,
     ownFacts: () => ownFacts(parts.reachability),
     problem: (peer) => problems.get(peer),
-    factsOf: (peer) => factsOf(parts.exchange.get(peer)) ?? NOTHING_KNOWN,
-    relaysOf: (peer) => relaysIn(parts.exchange.get(peer)),
+    factsOf: (peer) => factsOf(parts.overlay.get(peer)) ?? NOTHING_KNOWN,
+    relaysOf: (peer) => relaysIn(parts.overlay.get(peer)),
     attempts: (peer) =>
       [...punching.history(peer).attempts, ...dcutrLog.of(peer)].sort((a, b) => a.at - b.at),
     dcutr: (report) => {

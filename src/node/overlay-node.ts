@@ -77,16 +77,16 @@ export class OverlayNode implements api.WarrenNode {
     this.#book =
       settings.dataDir === undefined
         ? undefined
-        : new BookKeeper(settings.dataDir, parts.exchange, settings.logger)
+        : new BookKeeper(settings.dataDir, parts.overlay, settings.logger)
   }
 
   async #start(): Promise<void> {
-    const { links, libp2p, reachability, relaying, exchange, membership, liveness, meeting } =
-      this.#parts
+    const { links, libp2p, reachability, relaying, overlay, liveness, meeting } = this.#parts
     // Listeners of libp2p's events first, so that no connection opens unseen.
     links.start()
+    this.#parts.releases.start()
     liveness.start()
-    await exchange.start()
+    await overlay.start()
     await this.#book?.restore()
     await libp2p.start()
     reachability.start()
@@ -98,7 +98,7 @@ export class OverlayNode implements api.WarrenNode {
     this.#watchRelays()
     this.#phase = 'running'
     this.#parts.presence.start()
-    membership.start()
+    overlay.join()
     this.#book?.start()
     const { peerId } = this
     const addresses = this.#parts.presence.announced()
@@ -130,7 +130,9 @@ export class OverlayNode implements api.WarrenNode {
     options: api.ConnectOptions = {},
   ): Promise<api.Link> {
     this.#assertRunning()
-    return this.#link(await this.#parts.connector.connect(target, options))
+    const peer = await this.#parts.connector.connect(target, options)
+    this.#parts.releases.use(peer)
+    return this.#link(peer)
   }
 
   async ping(
@@ -254,17 +256,18 @@ export class OverlayNode implements api.WarrenNode {
 
   /** Nothing new, then what is under way, then the farewell, then the connections: see docs/operating.md. */
   async #stop(reason: string): Promise<void> {
-    const { tunnels, membership, exchange, relaying, reachability, liveness, links, libp2p } =
+    const { tunnels, overlay, releases, relaying, reachability, liveness, links, libp2p } =
       this.#parts
     const { meeting } = this.#parts
     this.#phase = 'stopping'
     this.#hub.publish({ type: 'node:stopping', reason })
-    membership.stop()
+    overlay.stopDialling()
+    releases.stop()
     this.#parts.presence.stop()
     await tunnels.stop({ drainMs: DRAIN_MS })
     await this.#parts.resumption.stop()
     await this.#book?.stop()
-    await exchange.stop()
+    await overlay.stop()
     liveness.stop()
     await bounded(meeting.punching.stop(), CLOSE_MS)
     await bounded(meeting.signalling.stop(), CLOSE_MS)
@@ -287,6 +290,7 @@ export class OverlayNode implements api.WarrenNode {
         connect: (key, options) => connector.connect(key, options),
         speaks: (id, protocol) => speaks(libp2p.seam.peerStore, id, protocol),
         resumption: this.#parts.resumption,
+        closed: (key) => this.#parts.releases.leave(key),
       },
       peer,
     )
@@ -310,10 +314,10 @@ export class OverlayNode implements api.WarrenNode {
 
   /** Peers whose records offer a relay are candidates, however we learnt of them. */
   #watchRelays(): void {
-    const { exchange, relaying, meeting } = this.#parts
-    exchange.onChange(({ type, peer }) => {
+    const { overlay, relaying, meeting } = this.#parts
+    overlay.onChange(({ type, peer }) => {
       meeting.punching.recordChanged(peer)
-      const known = type === 'known' ? exchange.get(peer) : undefined
+      const known = type === 'known' ? overlay.get(peer) : undefined
       if (known?.relay === undefined) relaying.candidateGone(peer)
       else relaying.candidate({ peer, source: 'exchange', unlimited: known.relay.unlimited })
     })

@@ -10,10 +10,8 @@ import type { AutoNatDeps } from '../drivers/autonat.ts'
 import { holePunching } from '../drivers/hole-punching.ts'
 import { PUNCH_PROTOCOL } from '../drivers/punching.ts'
 import { LivenessDriver } from '../drivers/liveness.ts'
-import { createMembership } from '../drivers/membership.ts'
-import type { MembershipDriver, MembershipReport } from '../drivers/membership.ts'
-import { createPeerExchange } from '../drivers/peer-exchange.ts'
-import type { PeerExchangeDriver } from '../drivers/peer-exchange.ts'
+import { OverlayDriver } from '../drivers/overlay.ts'
+import type { OverlayReport } from '../drivers/overlay.ts'
 import { ReachabilityDriver } from '../drivers/reachability.ts'
 import { RelayService } from '../drivers/relay-service.ts'
 import type { RelayServiceComponents } from '../drivers/relay-service.ts'
@@ -34,6 +32,7 @@ import { openStream } from './peer-link.ts'
 import { makeMeeting } from './meeting.ts'
 import type { Meeting } from './meeting.ts'
 import { Presence } from './presence.ts'
+import { Releases } from './releases.ts'
 import { Snapshot } from './snapshot.ts'
 import type { Logger, NodeOptions, PeerKey } from '../types.ts'
 
@@ -56,8 +55,8 @@ export interface Parts {
   reachability: ReachabilityDriver
   relaying: RelayingDriver
   relayService: RelayService
-  exchange: PeerExchangeDriver
-  membership: MembershipDriver
+  overlay: OverlayDriver
+  releases: Releases
   liveness: LivenessDriver
   resumption: Resumption
   tunnels: Tunnels
@@ -129,7 +128,7 @@ export async function makeParts(
       dcutr: holePunching({
         self: () => parts.self,
         insteadOf: PUNCH_PROTOCOL,
-        claims: (peer) => parts.exchange.get(peer),
+        claims: (peer) => parts.overlay.get(peer),
         externalAddresses: () => parts.presence.external(),
         dial: (address, { signal, initiator }) =>
           dial(address, { signal, initiator, fallback: false }),
@@ -151,14 +150,13 @@ export async function makeParts(
     transport,
     announce: settings.announce,
     changed: (state, before) => {
-      parts.membership.setPublic(state.verdict === 'public')
       parts.presence.reachabilityChanged(state, before)
       parts.meeting.punching.own(parts.meeting.ownFacts())
       const [external] = parts.meeting.ownFacts().external
       if (external !== undefined) parts.liveness.network(external.ip)
     },
     interfacesChanged: () => {
-      parts.exchange.setScope(scope())
+      parts.overlay.setScope(scope())
       parts.meeting.punching.own(parts.meeting.ownFacts())
       parts.meeting.punching.moved()
       dropStranded(parts.libp2p)
@@ -168,7 +166,7 @@ export async function makeParts(
 
   const { peerId, registrar, connectionManager, events, logger: libp2pLogger } = seam
   const scope = (): Scope => ({ loopback: usesLoopback(settings), subnets: privateSubnets() })
-  parts.exchange = createPeerExchange({
+  parts.overlay = new OverlayDriver({
     peerId,
     privateKey,
     registrar,
@@ -176,7 +174,16 @@ export async function makeParts(
     events,
     logger: libp2pLogger,
     network: settings.network,
+    trusted: settings.networkKey !== undefined,
     scope: scope(),
+    bootstraps: settings.bootstrap,
+    dial: (peer, addresses, purpose, signal) => {
+      parts.releases.keep(peer)
+      return parts.connector.dial(peer, addresses, { signal, punch: purpose === 'neighbour' })
+    },
+    wantDirect: (peer) => parts.meeting.punching.call(peer),
+    release: (peer) => parts.releases.release(peer),
+    report: (report) => reportOverlay(report, parts.releases, conditions),
     found: (peer, from) => hub.publish({ type: 'peer:found', peer, from }),
   })
 
@@ -185,9 +192,9 @@ export async function makeParts(
     bootstrap: settings.bootstrap,
     links: parts.links,
     ownNetwork: () => ownNetwork(parts),
-    known: (peer) => parts.exchange.get(peer),
-    resolve: (peer, signal) => parts.exchange.resolve(peer, { signal }),
-    changed: (peer, signal) => recordChanged(parts.exchange, peer, signal),
+    known: (peer) => parts.overlay.get(peer),
+    resolve: (peer, signal) => parts.overlay.resolve(peer, { signal }),
+    changed: (peer, signal) => recordChanged(parts.overlay, peer, signal),
     dial,
     punch: (peer) => parts.meeting.punching.call(peer),
     isPunching: (peer) => parts.meeting.punching.isActive(peer),
@@ -212,15 +219,7 @@ export async function makeParts(
     changed: () => parts.presence.update(),
   })
 
-  parts.membership = createMembership({
-    peerId,
-    events,
-    connectionManager,
-    book: parts.exchange,
-    bootstraps: settings.bootstrap,
-    dial: (peer, addresses, signal) => parts.connector.dial(peer, addresses, signal),
-    report: (report) => reportMembership(conditions, report),
-  })
+  parts.releases = new Releases(parts)
 
   parts.liveness = new LivenessDriver({
     events: seam.events,
@@ -299,12 +298,12 @@ function dropStranded({ seam, transport }: Libp2pNode): void {
 }
 
 async function recordChanged(
-  exchange: PeerExchangeDriver,
+  overlay: OverlayDriver,
   peer: PeerKey,
   signal: AbortSignal,
 ): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<boolean>()
-  const stop = exchange.onChange((change) => {
+  const stop = overlay.onChange((change) => {
     if (change.peer === peer && change.type === 'known') resolve(true)
   })
   signal.addEventListener('abort', () => resolve(false), { once: true })
@@ -341,7 +340,18 @@ function privateSubnets(): string[] {
     .flatMap((one) => (one?.cidr != null && scopeOf(one.address) === 'private' ? [one.cidr] : []))
 }
 
-function reportMembership(conditions: Conditions, report: MembershipReport): void {
+function reportOverlay(report: OverlayReport, releases: Releases, conditions: Conditions): void {
+  if (report.type === 'neighbour') return releases.keep(report.peer)
+  if (report.type === 'neighbour-lost') return
+  if (report.type === 'healing') {
+    if (!report.healing) return conditions.clear('overlay.healing')
+    return conditions.raise({
+      code: 'overlay.healing',
+      severity: 'info',
+      text: 'the overlay was split and has met again; links are mixed faster for an hour',
+      remedy: 'nothing to do; if it happens again, see whether your network was cut off',
+    })
+  }
   if (report.type === 'alone') {
     if (!report.alone) return conditions.clear('overlay.alone')
     return conditions.raise({

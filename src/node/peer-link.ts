@@ -18,6 +18,8 @@ export interface LinkMaker {
   /** Whether the peer is known to speak the protocol. */
   speaks(peer: PeerId, protocol: string): Promise<boolean>
   resumption: Pick<Resumption, 'open' | 'leave'>
+  /** The application holds the link no more. */
+  closed(peer: PeerKey): void
 }
 
 export interface OpenOptions extends Cancellable {
@@ -99,6 +101,7 @@ export function makeLink(maker: LinkMaker, peer: PeerKey): Link {
     },
     async close(): Promise<void> {
       maker.resumption.leave(peer)
+      maker.closed(peer)
       await Promise.allSettled(maker.links.held(peer).map(({ connection }) => connection.close()))
     },
     async [Symbol.asyncDispose](): Promise<void> {

@@ -3,7 +3,7 @@ import type { Multiaddr } from '@multiformats/multiaddr'
 import { endpointAddress, parseAddress } from '../../protocols/kernel/address.ts'
 import type { ReachabilityState } from '../../protocols/reachability/reachability.ts'
 import { shouldServe } from '../../protocols/relaying/serving.ts'
-import type { PeerExchangeDriver } from '../drivers/peer-exchange.ts'
+import type { OverlayDriver } from '../drivers/overlay.ts'
 import type { ReachabilityDriver } from '../drivers/reachability.ts'
 import type { RelayService } from '../drivers/relay-service.ts'
 import type { RelayingDriver } from '../drivers/relaying.ts'
@@ -17,7 +17,7 @@ export interface PresenceParts {
   reachability: ReachabilityDriver
   relaying: RelayingDriver
   relayService: RelayService
-  exchange: PeerExchangeDriver
+  overlay: OverlayDriver
   relayMode: 'auto' | 'on' | 'off'
   /** Names of the services offered to every member. */
   services(): string[]
@@ -140,7 +140,7 @@ export class Presence {
   }
 
   #publishRecord(): void {
-    const { exchange, reachability, relayService } = this.#parts
+    const { overlay, reachability, relayService } = this.#parts
     const { verdict, mapping, filtering, externalAddresses } = reachability.state
     const facts = {
       addresses: [
@@ -162,7 +162,7 @@ export class Presence {
     const record = JSON.stringify(facts)
     if (record === this.#record) return
     this.#record = record
-    exchange.setSelf(facts)
+    overlay.setSelf(facts)
   }
 }
 

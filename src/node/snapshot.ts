@@ -1,5 +1,5 @@
 import { tcpAddress } from '../../protocols/kernel/address.ts'
-import type { KnownPeer, PeerExchangeDriver } from '../drivers/peer-exchange.ts'
+import type { KnownPeer, OverlayDriver } from '../drivers/overlay.ts'
 import type { ReachabilityDriver } from '../drivers/reachability.ts'
 import type { RelayService } from '../drivers/relay-service.ts'
 import type { RelayingDriver } from '../drivers/relaying.ts'
@@ -14,7 +14,7 @@ export interface SnapshotParts {
   self: PeerKey
   network: string
   links: Links
-  exchange: PeerExchangeDriver
+  overlay: OverlayDriver
   reachability: ReachabilityDriver
   relaying: RelayingDriver
   relayService: RelayService
@@ -33,7 +33,7 @@ export class Snapshot {
   }
 
   status(phase: NodeStatus['phase']): NodeStatus {
-    const { self, network, links, exchange, reachability, presence, relayService } = this.#parts
+    const { self, network, links, overlay, reachability, presence, relayService } = this.#parts
     const { verdict, confirmations } = reachability.state
     const { ok, reason } = this.#parts.transport.portReuse
     return {
@@ -50,7 +50,7 @@ export class Snapshot {
       relays: this.#relays(),
       serving: { relay: relayService.serving, ...relayService.stats() },
       links: links.counts(),
-      peersKnown: exchange.known().length,
+      peersKnown: overlay.known().length,
       services: this.#parts.services(),
       conditions: this.#parts.conditions.list(),
       transport: { portReuse: ok, ...(reason === undefined ? {} : { reason }) },
@@ -58,8 +58,8 @@ export class Snapshot {
   }
 
   peers(): PeerStatus[] {
-    const { exchange, links } = this.#parts
-    const known = exchange.known()
+    const { overlay, links } = this.#parts
+    const known = overlay.known()
     const names = new Set(known.map(({ peer }) => peer))
     const strangers = [...links.peers()].filter((peer) => !names.has(peer))
     return [
@@ -69,13 +69,13 @@ export class Snapshot {
   }
 
   peer(id: PeerKey): PeerStatus | undefined {
-    const known = this.#parts.exchange.get(id)
+    const known = this.#parts.overlay.get(id)
     if (known !== undefined) return this.#known(known)
     return this.#parts.links.has(id) ? this.#stranger(id) : undefined
   }
 
   topology(): Topology {
-    const { self, links, exchange, reachability, relaying, relayService } = this.#parts
+    const { self, links, overlay, reachability, relaying, relayService } = this.#parts
     const serving = relayService.serving
     const own = {
       peer: self,
@@ -83,7 +83,7 @@ export class Snapshot {
       reachability: reachability.state.verdict,
       relay: serving,
     }
-    const others = exchange.known().map((known) => ({
+    const others = overlay.known().map((known) => ({
       peer: known.peer,
       reachability: known.reachability,
       relay: known.relay !== undefined,

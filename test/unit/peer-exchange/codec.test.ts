@@ -8,7 +8,7 @@ import { DOMAIN, openEnvelope } from '../../../protocols/peer-exchange/envelope.
 import { limits } from '../../../protocols/peer-exchange/limits.ts'
 import type { Frame } from '../../../protocols/peer-exchange/messages.ts'
 import { judge, readPayload } from '../../../protocols/peer-exchange/record.ts'
-import { isGenuine, networkIdOf, notation } from '../../../src/drivers/peer-exchange-records.ts'
+import { isGenuine, networkIdOf, notation } from '../../../src/drivers/overlay-records.ts'
 
 const folder = new URL('../../../protocols/peer-exchange/vectors/', import.meta.url)
 const load = (name: string) => JSON.parse(readFileSync(new URL(name, folder), 'utf8'))

@@ -9,7 +9,7 @@ import type { Entry, Frame } from '../../../protocols/peer-exchange/messages.ts'
 import { buildPayload } from '../../../protocols/peer-exchange/record.ts'
 import type { SelfFacts } from '../../../protocols/peer-exchange/record.ts'
 import { decodeSnapshot, encodeSnapshot } from '../../../protocols/peer-exchange/snapshot.ts'
-import { notation } from '../../../src/drivers/peer-exchange-records.ts'
+import { notation } from '../../../src/drivers/overlay-records.ts'
 import { EPOCH, NETWORK, facts, isGenuine, persona } from './world.ts'
 
 /** One machine with its signatures done for it; everything else it puts out is collected. */

@@ -10,7 +10,7 @@ import { Envelope, FrameMessage, RecordPayload } from '../../../protocols/peer-e
 import type { Frame } from '../../../protocols/peer-exchange/messages.ts'
 import { buildPayload } from '../../../protocols/peer-exchange/record.ts'
 import type { SelfFacts } from '../../../protocols/peer-exchange/record.ts'
-import { networkIdOf, notation, seal } from '../../../src/drivers/peer-exchange-records.ts'
+import { networkIdOf, notation, seal } from '../../../src/drivers/overlay-records.ts'
 
 const NOW = 1_795_000_000_000
 const key = await generateKeyPairFromSeed('Ed25519', new Uint8Array(32).fill(7))

@@ -1,17 +1,16 @@
 import { createHash } from 'node:crypto'
-import { Membership } from '../../../protocols/membership/membership.ts'
-import type { Output as MembershipOutput } from '../../../protocols/membership/membership.ts'
 import { decodeFrame, encodeFrame } from '../../../protocols/peer-exchange/codec.ts'
 import { PAYLOAD_TYPE, openEnvelope } from '../../../protocols/peer-exchange/envelope.ts'
 import type { Signed } from '../../../protocols/peer-exchange/envelope.ts'
-import { PeerExchange } from '../../../protocols/peer-exchange/exchange.ts'
-import type { Input, Output } from '../../../protocols/peer-exchange/exchange.ts'
+import { makeOverlay } from '../../../protocols/overlay/make.ts'
+import type { Overlay } from '../../../protocols/overlay/make.ts'
+import type { Input, Output } from '../../../protocols/overlay/overlay.ts'
 import { Envelope, PublicKey } from '../../../protocols/peer-exchange/messages.ts'
 import type { Frame } from '../../../protocols/peer-exchange/messages.ts'
 import type { SelfFacts } from '../../../protocols/peer-exchange/record.ts'
 import { seededRng } from '../../../protocols/kernel/rng.ts'
 import type { Rng } from '../../../protocols/kernel/rng.ts'
-import { notation } from '../../../src/drivers/peer-exchange-records.ts'
+import { notation } from '../../../src/drivers/overlay-records.ts'
 
 /** Friday, 2026-11-20, in Unix milliseconds: machines put the time into records. */
 export const EPOCH = 1_795_000_000_000
@@ -42,8 +41,11 @@ export function isGenuine({ key, bytes, signature }: Signed): boolean {
   return Buffer.from(sha('sha512', key, bytes)).equals(signature)
 }
 
+const addressOf = (port: number): string =>
+  `/ip4/5.${port % 200}.${port >> 8}.${port & 255}/tcp/4001`
+
 export const facts = (port: number, more: Partial<SelfFacts> = {}): SelfFacts => ({
-  addresses: [{ address: `/ip4/5.5.${port >> 8}.${port & 255}/tcp/4001`, kind: 'direct' }],
+  addresses: [{ address: addressOf(port), kind: 'direct' }],
   reachability: 'public',
   mapping: 'none',
   filtering: 'none',
@@ -59,8 +61,7 @@ interface Event {
 
 export class VirtualNode {
   readonly persona: ReturnType<typeof persona>
-  readonly exchange: PeerExchange
-  readonly membership: Membership
+  readonly overlay: Overlay
   readonly faults: string[] = []
   readonly links = new Set<VirtualNode>()
   sentBytes = 0
@@ -68,14 +69,13 @@ export class VirtualNode {
 
   constructor(name: string, rng: Rng) {
     this.persona = persona(name)
-    this.exchange = new PeerExchange({
+    this.overlay = makeOverlay({
       self: this.peer,
       networkId: NETWORK,
       scope: { loopback: false, subnets: [] },
       notation,
       rng,
     })
-    this.membership = new Membership(this.peer, rng)
   }
 
   get peer(): string {
@@ -83,7 +83,7 @@ export class VirtualNode {
   }
 
   knows(now: number): string[] {
-    return this.exchange.book.fresh(now).map(({ record }) => record.peer)
+    return this.overlay.exchange.book.fresh(now).map(({ record }) => record.peer)
   }
 }
 
@@ -105,7 +105,7 @@ export class World {
     this.nodes.push(node)
     this.feed(node, { type: 'self', facts: facts(this.nodes.length, more) })
     const named = bootstraps.map(({ peer }) => ({ peer, addresses: ['/bootstrap'] }))
-    this.#stepMembership(node, { type: 'start', bootstraps: named })
+    this.feed(node, { type: 'start', bootstraps: named })
     return node
   }
 
@@ -139,7 +139,7 @@ export class World {
 
   feed(node: VirtualNode, input: Input): void {
     if (!node.up) return
-    for (const output of node.exchange.step(input, this.now)) this.#perform(node, output)
+    for (const output of node.overlay.step(input, this.now)) this.#perform(node, output)
   }
 
   link(a: VirtualNode, b: VirtualNode): void {
@@ -150,19 +150,26 @@ export class World {
       [a, b, true],
       [b, a, false],
     ] as const) {
-      this.#stepMembership(node, { type: 'linked', peer: other.peer, path: 'direct', dialled })
-      this.feed(node, { type: 'connected', peer: other.peer, limited: false, dialled })
+      const address = addressOf(this.nodes.indexOf(other) + 1)
+      this.feed(node, {
+        type: 'linked',
+        peer: other.peer,
+        path: 'direct',
+        limited: false,
+        dialled,
+        ...(dialled ? { address } : {}),
+      })
     }
   }
 
   #unlink(a: VirtualNode, b: VirtualNode): void {
+    if (!a.links.has(b)) return
     for (const [node, other] of [
       [a, b],
       [b, a],
     ] as const) {
       node.links.delete(other)
-      this.#stepMembership(node, { type: 'unlinked', peer: other.peer })
-      this.feed(node, { type: 'disconnected', peer: other.peer })
+      this.feed(node, { type: 'unlinked', peer: other.peer })
     }
   }
 
@@ -185,22 +192,18 @@ export class World {
       case 'fault':
         node.faults.push(output.fault)
         return undefined
-      case 'found':
-      case 'changed':
-        return this.#know(node, output.peer)
-      case 'gone':
-        return this.#stepMembership(node, { type: 'forgotten', peer: output.peer })
+      case 'dial':
+        return this.#dial(node, output.peer)
+      case 'release':
+        return this.#release(node, output.peer)
       default:
         return undefined
     }
   }
 
-  #know(node: VirtualNode, peer: string): void {
-    const entry = node.exchange.book.get(peer)
-    if (entry === undefined) return
-    const addresses = entry.addresses.map(({ address }) => address)
-    const dependable = entry.record.reachability === 'public'
-    this.#stepMembership(node, { type: 'known', candidate: { peer, addresses, dependable } })
+  #release(node: VirtualNode, peer: string): void {
+    const other = this.#find(peer)
+    if (other !== undefined) this.#soon(0, () => this.#unlink(node, other))
   }
 
   /** A frame to a peer and its answer back, each 20 to 80 ms on the way, as bytes. */
@@ -217,7 +220,7 @@ export class World {
     this.#soon(this.#latency(), () => {
       if (!to.up) return answer(undefined)
       const request: Input = { type: 'request', exchange: 0, peer: from.peer, frame: arrived }
-      for (const output of to.exchange.step(request, this.now)) {
+      for (const output of to.overlay.step(request, this.now)) {
         if (output.type === 'reply') answer(output.frame)
         else this.#perform(to, output)
       }
@@ -232,18 +235,11 @@ export class World {
     return decoded.value
   }
 
-  #stepMembership(node: VirtualNode, input: Parameters<Membership['step']>[0]): void {
-    if (!node.up) return
-    for (const output of node.membership.step(input, this.now)) this.#dial(node, output)
-  }
-
-  #dial(node: VirtualNode, output: MembershipOutput): void {
-    if (output.type !== 'dial') return
+  #dial(node: VirtualNode, peer: string): void {
     this.#soon(this.#latency() * 3, () => {
-      const to = this.#find(output.peer)
+      const to = this.#find(peer)
       if (to?.up) this.link(node, to)
-      const type = to?.up ? 'dial-done' : 'dial-failed'
-      this.#stepMembership(node, { type, peer: output.peer })
+      this.feed(node, { type: to?.up ? 'dial-done' : 'dial-failed', peer })
     })
   }
 
@@ -254,8 +250,7 @@ export class World {
     }
     for (const node of this.nodes) {
       if (!node.up) continue
-      offer(node.exchange.nextWake(), () => this.feed(node, { type: 'tick' }))
-      offer(node.membership.nextWake(), () => this.#stepMembership(node, { type: 'tick' }))
+      offer(node.overlay.nextWake(), () => this.feed(node, { type: 'tick' }))
     }
     return earliest
   }

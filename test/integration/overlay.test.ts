@@ -11,19 +11,16 @@ import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
 import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
-import { createMembership } from '../../src/drivers/membership.ts'
-import type { MembershipDriver, MembershipReport } from '../../src/drivers/membership.ts'
-import { createPeerExchange } from '../../src/drivers/peer-exchange.ts'
-import type { PeerExchangeDeps, PeerExchangeDriver } from '../../src/drivers/peer-exchange.ts'
+import { OverlayDriver } from '../../src/drivers/overlay.ts'
+import type { OverlayDeps, OverlayReport } from '../../src/drivers/overlay.ts'
 
 interface Node {
   libp2p: Libp2p
   id: string
   key: PrivateKey
   address: string
-  exchange: PeerExchangeDriver
-  membership: MembershipDriver
-  reports: MembershipReport[]
+  exchange: OverlayDriver
+  reports: OverlayReport[]
   observed: string[]
   stop(): Promise<void>
 }
@@ -35,10 +32,15 @@ interface Options {
   network?: string
 }
 
-/** A real libp2p node on loopback with peer exchange and membership. */
+/** A real libp2p node on loopback with the overlay. */
 async function node(t: TestContext, options: Options = {}): Promise<Node> {
   const key = options.key ?? (await generateKeyPair('Ed25519'))
-  let seam: Omit<PeerExchangeDeps, 'network' | 'scope'> | undefined
+  let seam:
+    | Pick<
+        OverlayDeps,
+        'connectionManager' | 'events' | 'registrar' | 'peerId' | 'privateKey' | 'logger'
+      >
+    | undefined
   const libp2p = await createLibp2p({
     start: false,
     privateKey: key,
@@ -53,24 +55,23 @@ async function node(t: TestContext, options: Options = {}): Promise<Node> {
   const parts = { connectionManager, events, registrar, peerId, privateKey, logger }
   const scope = { loopback: true, subnets: [] }
   const observed: string[] = []
-  const exchange = createPeerExchange({
+  const reports: OverlayReport[] = []
+  const exchange = new OverlayDriver({
     ...parts,
     scope,
     network: options.network ?? 'test',
-    observed: (address) => observed.push(address),
-  })
-  const reports: MembershipReport[] = []
-  const membership = createMembership({
-    ...parts,
-    book: exchange,
+    trusted: false,
     bootstraps: options.bootstraps ?? [],
+    observed: (address) => observed.push(address),
     report: (report) => reports.push(report),
-    dial: async (_peer, addresses, signal) => {
+    dial: async (_peer, addresses, _purpose, signal) => {
       await libp2p.dial(
         addresses.map((one) => multiaddr(one)),
         { signal },
       )
     },
+    wantDirect: () => {},
+    release: (peer) => void libp2p.hangUp(peerIdFromString(peer)),
   })
   await exchange.start()
   await libp2p.start()
@@ -84,12 +85,11 @@ async function node(t: TestContext, options: Options = {}): Promise<Node> {
     relay: { slotsTotal: 128, slotsFree: 100, unlimited: false },
   })
   if (options.snapshot !== undefined) assert.ok(await exchange.restore(options.snapshot))
-  membership.start()
+  exchange.join()
   let stopped = false
   const stop = async () => {
     if (stopped) return
     stopped = true
-    membership.stop()
     await exchange.stop()
     await libp2p.stop()
   }
@@ -100,7 +100,6 @@ async function node(t: TestContext, options: Options = {}): Promise<Node> {
     key,
     address,
     exchange,
-    membership,
     reports,
     observed,
     stop,

@@ -5,20 +5,16 @@ import type {
   Logger,
   PeerId,
   PrivateKey,
-  Stream,
   TypedEventTarget,
 } from '@libp2p/interface'
 import type { ConnectionManager, Registrar } from '@libp2p/interface-internal'
-import { lpStream } from '@libp2p/utils'
 import type { Multiaddr } from '@multiformats/multiaddr'
-import type { LengthPrefixedStream } from '@libp2p/utils'
-import type { BookEntry } from '../../protocols/peer-exchange/address-book.ts'
-import { PROTOCOL, decodeFrame, encodeFrame } from '../../protocols/peer-exchange/codec.ts'
-import type { Fault } from '../../protocols/peer-exchange/codec.ts'
-import { PeerExchange } from '../../protocols/peer-exchange/exchange.ts'
-import type { Input, Output } from '../../protocols/peer-exchange/exchange.ts'
+import { parseAddress } from '../../protocols/kernel/address.ts'
+import { limits as membershipLimits } from '../../protocols/membership/limits.ts'
+import { Overlay } from '../../protocols/overlay/make.ts'
+import type { Input, Output, Role } from '../../protocols/overlay/overlay.ts'
+import { PROTOCOL } from '../../protocols/peer-exchange/codec.ts'
 import type { Scope } from '../../protocols/peer-exchange/hygiene.ts'
-import { limits } from '../../protocols/peer-exchange/limits.ts'
 import type { Frame } from '../../protocols/peer-exchange/messages.ts'
 import type { SelfFacts } from '../../protocols/peer-exchange/record.ts'
 import { decodeSnapshot, encodeSnapshot } from '../../protocols/peer-exchange/snapshot.ts'
@@ -26,26 +22,25 @@ import { wallClock } from './clock.ts'
 import type { Clock } from './clock.ts'
 import { drive } from './drive.ts'
 import type { Driven } from './drive.ts'
-import { isGenuine, networkIdOf, notation, seal } from './peer-exchange-records.ts'
+import { toKnownPeer } from './known-peer.ts'
+import type { KnownPeer } from './known-peer.ts'
+import { OverlayStreams } from './overlay-streams.ts'
+import { isGenuine, networkIdOf, notation, seal } from './overlay-records.ts'
 
 export type { SelfFacts } from '../../protocols/peer-exchange/record.ts'
-
-/** What is known of a peer. Addresses end in `/p2p/<peer>` and are only those that this node may dial. */
-export interface KnownPeer extends SelfFacts {
-  peer: string
-  /** A peer id, or `inbound` (it came to us), `config` (dialled by an address we were given), `book`. */
-  knownFrom: string
-  /** Unix times in milliseconds. */
-  lastSeenAt: number
-  expiresAt: number
-  seq: number
-  /** Whether this node ever had a connection to it. */
-  linkedBefore: boolean
-}
+export type { KnownPeer } from './known-peer.ts'
 
 export type BookChange = { type: 'known' | 'gone'; peer: string }
 
-export interface PeerExchangeDeps {
+/** What the overlay says about its own state. */
+export type OverlayReport = Extract<
+  Output,
+  { type: 'bootstraps-unreachable' | 'alone' | 'healing' | 'neighbour' | 'neighbour-lost' }
+>
+
+export type DialPurpose = Extract<Output, { type: 'dial' }>['purpose']
+
+export interface OverlayDeps {
   registrar: Registrar
   connectionManager: Pick<ConnectionManager, 'getConnections'>
   events: TypedEventTarget<Libp2pEvents>
@@ -53,7 +48,18 @@ export interface PeerExchangeDeps {
   privateKey: PrivateKey
   logger: ComponentLogger
   network: string
+  /** The network has a key: its members trust each other. */
+  trusted: boolean
   scope: Scope
+  /** Multiaddrs ending in `/p2p/…`. */
+  bootstraps: string[]
+  /** Makes a link over the best path there is; rejects when there is none. */
+  dial(peer: string, addresses: string[], purpose: DialPurpose, signal: AbortSignal): Promise<void>
+  /** A relayed link does not do: a direct one is wanted. */
+  wantDirect(peer: string): void
+  /** The overlay has no use for the link any more; others may. */
+  release(peer: string): void
+  report(report: OverlayReport): void
   /** A peer was not in the book before. */
   found?(peer: string, from: string): void
   /** A peer says at which address it sees us: evidence beside what identify reports. */
@@ -65,56 +71,67 @@ export interface PeerExchangeDeps {
 /** Handing out a farewell; a peer that takes longer finds out by the closed connection. */
 const FAREWELL_MS = 500
 
-/** Streams a connection may have open towards us: a greeting, a pull, pushes, a resolve. */
-const MAX_INBOUND_STREAMS = 8
-
-/** Puts peer exchange to work on a libp2p node. */
-export function createPeerExchange(deps: PeerExchangeDeps): PeerExchangeDriver {
-  return new PeerExchangeDriver(deps)
-}
-
-/** Carries out what the peer exchange machine decides: streams, signatures, and what the node asks of it. */
-export class PeerExchangeDriver {
-  readonly #deps: PeerExchangeDeps
+/** Carries out what the overlay machine decides: streams, signatures, dials, and what the node asks of it. */
+export class OverlayDriver {
+  readonly #deps: OverlayDeps
   readonly #clock: Clock
   readonly #log: Logger
-  readonly #machine: PeerExchange
+  readonly #machine: Overlay
   readonly #driven: Driven<Input>
+  readonly #streams: OverlayStreams
   readonly #stopping = new AbortController()
+  readonly #dialling = new AbortController()
   readonly #listeners = new Set<(change: BookChange) => void>()
   readonly #resolving = new Map<string, PromiseWithResolvers<void>>()
+  readonly #searches = new Map<number, (peers: string[]) => void>()
   readonly #replies = new Map<number, Frame>()
   readonly #talking = new Set<Promise<void>>()
   readonly #verifying = new Set<Promise<void>>()
   readonly #left = Promise.withResolvers<void>()
+  /** Peers that are known to speak the protocol, as long as they are linked. */
+  readonly #speakers = new Set<string>()
   #requests = 0
   #topology: string | undefined
 
-  constructor(deps: PeerExchangeDeps) {
+  constructor(deps: OverlayDeps) {
     this.#deps = deps
     this.#clock = deps.clock ?? wallClock
-    this.#log = deps.logger.forComponent('warren:peer-exchange')
-    this.#machine = new PeerExchange({
+    this.#log = deps.logger.forComponent('warren:overlay')
+    this.#machine = new Overlay({
       self: deps.peerId.toString(),
       networkId: networkIdOf(deps.network),
       scope: deps.scope,
       notation,
       rng: deps.rng ?? Math.random,
+      trusted: deps.trusted,
     })
     this.#driven = drive(this.#machine, (output) => this.#perform(output), this.#clock)
+    this.#streams = new OverlayStreams({
+      ...deps,
+      answer: (connection, question) => this.#answer(connection, question),
+      garbage: (peer, fault) => this.#driven.feed({ type: 'garbage', peer, fault }),
+    })
   }
 
   /** Must be called before the node makes connections: peers are met when they are identified. */
   async start(): Promise<void> {
+    this.#deps.events.addEventListener('connection:open', this.#onOpen)
     this.#deps.events.addEventListener('connection:close', this.#onClose)
-    await this.#deps.registrar.handle(PROTOCOL, this.#onStream, {
-      maxInboundStreams: MAX_INBOUND_STREAMS,
-      runOnLimitedConnection: true,
-    })
+    await this.#streams.start()
     this.#topology = await this.#deps.registrar.register(PROTOCOL, {
       notifyOnLimitedConnection: true,
-      onConnect: (_peer, connection) => this.#connected(connection),
+      onConnect: (_peer, connection) => this.#speaks(connection),
     })
+  }
+
+  /** Begins to look for others, once an earlier book has been taken up. */
+  join(): void {
+    this.#driven.feed({ type: 'start', bootstraps: grouped(this.#deps.bootstraps) })
+  }
+
+  /** Dials nobody any more; everything else goes on. */
+  stopDialling(): void {
+    this.#dialling.abort(new Error('the node is stopping'))
   }
 
   /** Says farewell and stops. Cannot be started again. */
@@ -123,12 +140,14 @@ export class PeerExchangeDriver {
     const farewell = this.#left.promise.then(() => Promise.all(this.#talking))
     const timeout = AbortSignal.timeout(FAREWELL_MS)
     await Promise.race([farewell, aborted(timeout)])
-    this.#stopping.abort(new Error('peer exchange is stopping'))
+    this.#stopping.abort(new Error('the overlay is stopping'))
     this.#driven[Symbol.dispose]()
+    this.#deps.events.removeEventListener('connection:open', this.#onOpen)
     this.#deps.events.removeEventListener('connection:close', this.#onClose)
     if (this.#topology !== undefined) this.#deps.registrar.unregister(this.#topology)
     for (const { resolve } of this.#resolving.values()) resolve()
-    await this.#deps.registrar.unhandle(PROTOCOL)
+    for (const resolve of this.#searches.values()) resolve([])
+    await this.#streams.stop()
   }
 
   /** What this node says about itself from now on. */
@@ -143,18 +162,28 @@ export class PeerExchangeDriver {
 
   /** Everybody whose record is valid now. */
   known(): KnownPeer[] {
-    return this.#machine.book.fresh(this.#clock.now()).map(toKnownPeer)
-  }
-
-  /** `known()`, and the expired records of peers this node was linked to: whom it may try to dial. */
-  candidates(): KnownPeer[] {
-    return [...this.#machine.book.all()].map(toKnownPeer)
+    const { book } = this.#machine.exchange
+    return book.fresh(this.#clock.now()).map((entry) => toKnownPeer(book, entry))
   }
 
   /** What the book holds of a peer, an expired record included. */
   get(peer: string): KnownPeer | undefined {
-    const entry = this.#machine.book.get(peer)
-    return entry === undefined ? undefined : toKnownPeer(entry)
+    const { book } = this.#machine.exchange
+    const entry = book.get(peer)
+    return entry === undefined ? undefined : toKnownPeer(book, entry)
+  }
+
+  /** Neighbours, and who chose them. */
+  neighbours(): { peer: string; role: Role }[] {
+    return this.#machine.neighbours()
+  }
+
+  /** How the overlay looks from here. */
+  view() {
+    const { healing } = this.#machine
+    const estimate = this.#machine.estimate()
+    const sampled = new Set(this.#machine.sample().map(({ peer }) => peer)).size
+    return { ...this.#machine.sizes(), sampled, estimate, healing }
   }
 
   /** What is known of a peer; asks connected peers unless the book has it. */
@@ -176,9 +205,20 @@ export class PeerExchangeDriver {
     return this.get(peer)
   }
 
+  /** Peers that offer a service, or relay for others; asks connected peers unless enough are known. */
+  async search(wanted: { service?: string; relay?: boolean }): Promise<KnownPeer[]> {
+    if (this.#stopping.signal.aborted) return []
+    const search = ++this.#requests
+    const { promise, resolve } = Promise.withResolvers<string[]>()
+    this.#searches.set(search, resolve) // bounded like resolves
+    this.#driven.feed({ type: 'search', search, ...wanted })
+    return (await promise).flatMap((peer) => this.get(peer) ?? [])
+  }
+
   /** The book in bytes, to be kept on disk. */
   snapshot(): Uint8Array {
-    return encodeSnapshot(this.#machine.book, this.#machine.ownSeq)
+    const { book, ownSeq } = this.#machine.exchange
+    return encodeSnapshot(book, ownSeq)
   }
 
   /** Takes up an earlier book. Every record is verified anew. False when the bytes are not a book. */
@@ -198,43 +238,51 @@ export class PeerExchangeDriver {
 
   // --- what happens -------------------------------------------------------------------------------------
 
-  #connected(connection: Connection): void {
-    const peer = connection.remotePeer.toString()
-    const limited = this.#connections(connection.remotePeer).every(
-      ({ limits }) => limits !== undefined,
-    )
+  readonly #onOpen = ({ detail }: CustomEvent<Connection>): void => this.#look(detail.remotePeer)
+
+  readonly #onClose = ({ detail }: CustomEvent<Connection>): void => this.#look(detail.remotePeer)
+
+  #speaks({ remotePeer }: Connection): void {
+    this.#speakers.add(remotePeer.toString())
+    this.#look(remotePeer)
+  }
+
+  /** Tells the machine what connections to a peer there are now. */
+  #look(peerId: PeerId): void {
+    const peer = peerId.toString()
+    const open = this.#deps.connectionManager
+      .getConnections(peerId)
+      .filter(({ status }) => status === 'open')
+    const [first] = open
+    if (first === undefined) {
+      this.#speakers.delete(peer)
+      this.#driven.feed({ type: 'unlinked', peer })
+      return
+    }
+    const direct = open.find((one) => one.direct)
     this.#driven.feed({
-      type: 'connected',
+      type: 'linked',
       peer,
-      limited,
-      dialled: connection.direction === 'outbound',
+      path: direct === undefined ? 'relayed' : 'direct',
+      limited: open.every(({ limits }) => limits !== undefined),
+      dialled: first.direction === 'outbound',
+      stranger: !this.#speakers.has(peer),
       // Through a relay we see the relay.
-      ...(connection.direct ? { seenAt: withoutPeer(connection.remoteAddr) } : {}),
+      ...(direct === undefined
+        ? { through: first.remoteAddr.toString() }
+        : { address: withoutPeer(direct.remoteAddr) }),
     })
   }
 
-  readonly #onClose = ({ detail: { remotePeer } }: CustomEvent<Connection>): void => {
-    const [left] = this.#connections(remotePeer)
-    if (left === undefined) this.#driven.feed({ type: 'disconnected', peer: remotePeer.toString() })
-  }
-
-  readonly #onStream = async (stream: Stream, connection: Connection): Promise<void> => {
-    const signal = this.#deadline()
-    const peer = connection.remotePeer.toString()
-    const channel = framed(stream)
-    const frame = await this.#read(channel, peer, signal)
-    if (frame === undefined) {
-      stream.abort(new Error('no peer exchange frame'))
-      return
-    }
+  #answer(connection: Connection, frame: Frame): Frame | undefined {
     // Identify may be slower than the first question, and the answer is noted with the contact.
-    this.#connected(connection)
+    this.#speaks(connection)
     const exchange = ++this.#requests
+    const peer = connection.remotePeer.toString()
     this.#driven.feed({ type: 'request', exchange, peer, frame })
     const reply = this.#replies.get(exchange)
     this.#replies.delete(exchange)
-    if (reply !== undefined) await channel.write(encodeFrame(reply), { signal })
-    await stream.close({ signal })
+    return reply
   }
 
   // --- what the machine wants ---------------------------------------------------------------------------
@@ -251,10 +299,19 @@ export class PeerExchangeDriver {
         track(this.#talking, this.#ask(output.exchange, output.peer, output.frame))
         break
       case 'tell':
-        track(this.#talking, this.#tell(output.peer, output.frame))
+        track(this.#talking, this.#streams.tell(output.peer, output.frame))
         break
       case 'reply':
         if (output.frame !== undefined) this.#replies.set(output.exchange, output.frame)
+        break
+      case 'dial':
+        void this.#dial(output)
+        break
+      case 'want-direct':
+        this.#deps.wantDirect(output.peer)
+        break
+      case 'release':
+        this.#deps.release(output.peer)
         break
       case 'found':
         this.#deps.found?.(output.peer, output.from)
@@ -270,6 +327,10 @@ export class PeerExchangeDriver {
         this.#resolving.get(output.peer)?.resolve()
         this.#resolving.delete(output.peer)
         break
+      case 'searched':
+        this.#searches.get(output.search)?.(output.peers)
+        this.#searches.delete(output.search)
+        break
       case 'fault':
         this.#log('%s sent something wrong: %s', output.peer, output.fault)
         break
@@ -279,6 +340,8 @@ export class PeerExchangeDriver {
       case 'left':
         this.#left.resolve()
         break
+      default:
+        this.#deps.report(output)
     }
   }
 
@@ -301,110 +364,34 @@ export class PeerExchangeDriver {
   }
 
   async #ask(exchange: number, peer: string, question: Frame): Promise<void> {
-    const frame = await this.#converse(peer, question, (channel, signal) =>
-      this.#read(channel, peer, signal),
-    )
+    const frame = await this.#streams.ask(peer, question)
     this.#driven.feed({ type: 'answer', exchange, frame })
   }
 
-  async #tell(peer: string, frame: Frame): Promise<void> {
-    await this.#converse(peer, frame, async () => undefined)
-  }
-
-  /** Opens a stream, sends, and lets `then` read what comes back. Failures are answers too: none. */
-  async #converse(
-    peer: string,
-    frame: Frame,
-    then: (channel: Channel, signal: AbortSignal) => Promise<Frame | undefined>,
-  ): Promise<Frame | undefined> {
-    const signal = this.#deadline()
-    let stream: Stream | undefined
+  async #dial({ peer, addresses, purpose }: Extract<Output, { type: 'dial' }>): Promise<void> {
+    const timeout = AbortSignal.timeout(membershipLimits.dialMs)
+    const signal = AbortSignal.any([this.#stopping.signal, this.#dialling.signal, timeout])
     try {
-      stream = await this.#best(peer)?.newStream(PROTOCOL, { signal, runOnLimitedConnection: true })
-      if (stream === undefined) return undefined
-      const channel = framed(stream)
-      await channel.write(encodeFrame(frame), { signal })
-      const answer = await then(channel, signal)
-      await stream.close({ signal })
-      return answer
-    } catch (err) {
-      this.#log('talking to %s failed - %e', peer, err)
-      stream?.abort(err as Error)
-      return undefined
+      signal.throwIfAborted()
+      await this.#deps.dial(peer, addresses, purpose, signal)
+      this.#driven.feed({ type: 'dial-done', peer })
+    } catch {
+      // Why it failed is told by whoever dialled; here it only matters that it did.
+      this.#driven.feed({ type: 'dial-failed', peer })
     }
   }
-
-  /** One frame; undefined when none came, or something else, which the machine is told. */
-  async #read(channel: Channel, peer: string, signal: AbortSignal): Promise<Frame | undefined> {
-    let fault: Fault
-    try {
-      const decoded = decodeFrame((await channel.read({ signal })).subarray())
-      if (decoded.ok) return decoded.value
-      fault = decoded.fault
-    } catch (err) {
-      if (!(err instanceof Error) || !LENGTH_ERRORS.has(err.name)) return undefined
-      fault = 'frame-too-large'
-    }
-    this.#driven.feed({ type: 'garbage', peer, fault })
-    return undefined
-  }
-
-  #deadline(): AbortSignal {
-    return AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(limits.answerMs)])
-  }
-
-  #connections(peer: PeerId): Connection[] {
-    return this.#deps.connectionManager
-      .getConnections(peer)
-      .filter(({ status }) => status === 'open')
-  }
-
-  /** The connection to talk over: not limited before limited, direct before relayed. */
-  #best(peer: string): Connection | undefined {
-    return this.#deps.connectionManager
-      .getConnections()
-      .filter(({ remotePeer, status }) => status === 'open' && remotePeer.toString() === peer)
-      .sort((a, b) => cost(a) - cost(b))[0]
-  }
-}
-
-function cost({ limits, direct }: Connection): number {
-  return (limits === undefined ? 0 : 2) + (direct ? 0 : 1)
 }
 
 function withoutPeer(address: Multiaddr): string {
   return address.decapsulate('/p2p').toString()
 }
 
-type Channel = LengthPrefixedStream<Stream>
-
-const LENGTH_ERRORS = new Set(['InvalidDataLengthError', 'InvalidDataLengthLengthError'])
-
-function framed(stream: Stream): Channel {
-  return lpStream(stream, {
-    maxDataLength: limits.frameBytes,
-    maxLengthLength: 3, // bytes of the length prefix; three hold 2 MiB
-    maxBufferSize: limits.frameBytes * 2, // the frame and what a rude peer sends after it
-  })
-}
-
-function toKnownPeer(entry: BookEntry): KnownPeer {
-  const { record, addresses, source, lastSeenAt, expiresAt, linked } = entry
-  const { peer, seq, reachability, mapping, filtering, services, relay } = record
-  return {
-    peer,
-    addresses,
-    reachability,
-    mapping,
-    filtering,
-    services,
-    seq,
-    knownFrom: source,
-    lastSeenAt,
-    expiresAt,
-    linkedBefore: linked,
-    ...(relay === undefined ? {} : { relay }),
-  }
+/** The addresses of each peer that is named. */
+function grouped(bootstraps: string[]): { peer: string; addresses: string[] }[] {
+  const named = bootstraps.map((address) => ({ address, peer: parseAddress(address)?.peer }))
+  return [...Map.groupBy(named, ({ peer }) => peer)].flatMap(([peer, entries]) =>
+    peer === undefined ? [] : [{ peer, addresses: entries.map(({ address }) => address) }],
+  )
 }
 
 /** Remembers a piece of work until it is over; the work itself never rejects. */

@@ -8,13 +8,16 @@ import { DOMAIN, PAYLOAD_TYPE } from '../../protocols/peer-exchange/envelope.ts'
 import type { Signed } from '../../protocols/peer-exchange/envelope.ts'
 import type { Notation } from '../../protocols/peer-exchange/record.ts'
 
+/** As many as every language's plain numbers hold. */
+const LOW_53_BITS = (1n << 53n) - 1n
+
 /** Peers and addresses as libp2p writes them. */
 export const notation: Notation = {
   addressBytes: (text) => orUndefined(() => multiaddr(text).bytes),
   addressText: (bytes) => orUndefined(() => multiaddr(bytes).toString()),
   peerBytes: (peer) => orUndefined(() => peerIdFromString(peer).toMultihash().bytes),
   peerText: (bytes) => orUndefined(() => peerOfKey(bytes)),
-  idOf: (peer) => shortHash(peerIdFromString(peer).toMultihash().bytes),
+  idOf: (peer) => Number(shortHash(peerIdFromString(peer).toMultihash().bytes) & LOW_53_BITS),
 }
 
 /** What distinguishes networks on the wire. */

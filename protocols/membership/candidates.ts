@@ -1,0 +1,122 @@
+import type { Instant } from '../kernel/machine.ts'
+import { shuffle } from '../kernel/rng.ts'
+import type { Rng } from '../kernel/rng.ts'
+import type { AddressBook, BookEntry } from '../peer-exchange/address-book.ts'
+import type { Entry } from '../peer-exchange/messages.ts'
+import type { PeerKey, SelfFacts } from '../peer-exchange/record.ts'
+import type { Sampler } from '../peer-exchange/sampler.ts'
+import { limits } from './limits.ts'
+
+/** What peer exchange knows, to be read. */
+export interface Acquaintances {
+  readonly book: Pick<AddressBook, 'get' | 'all' | 'addresses' | 'valid' | 'count' | 'fresh'>
+  readonly sampler: Pick<Sampler, 'distinct' | 'holders' | 'estimate'>
+  alternativesFor(peer: PeerKey, now: Instant): Entry[]
+}
+
+/** Public, or offering itself as relay: can be dialled without anybody's help. */
+export function isDependable({
+  record,
+}: {
+  record: Pick<SelfFacts, 'reachability' | 'relay'>
+}): boolean {
+  return record.reachability === 'public' || record.relay !== undefined
+}
+
+/** Chooses among the acquaintances; whom to leave out is the asker's business. */
+export class Candidates {
+  readonly #known: Acquaintances
+  readonly #rng: Rng
+  /** Classes of candidates that failed: the next ones are of the same. */
+  #owed: boolean[] = []
+  #failures = 0
+
+  constructor(known: Acquaintances, rng: Rng) {
+    this.#known = known
+    this.#rng = rng
+  }
+
+  /** Whether the overlay is so small that everybody should be everybody's neighbour. */
+  get everybody(): boolean {
+    const { book } = this.#known
+    return book.valid + book.count('lost') <= limits.everybody
+  }
+
+  /** Whether what we know is all there is. */
+  get isSmall(): boolean {
+    return this.#known.book.valid < limits.acceptedFreely * 2
+  }
+
+  /** Everybody there is, in a small overlay. */
+  all(): BookEntry[] {
+    return shuffle([...this.#known.book.all()], this.#rng)
+  }
+
+  /**
+   * Those of the sample that fit, class by class: hidden peers are harder to link to than public ones, and drawing the
+   * class first, by its share in the sample, and again after a failure keeps them from being left out for that. Whoever
+   * is taken from here is taken for good: what became of it is told by `linked` or `failed`.
+   */
+  *ofSample(fits: (entry: BookEntry) => boolean): Generator<BookEntry> {
+    const classes = Map.groupBy(this.#sample().filter(fits), isDependable)
+    const share = this.#dependableShare()
+    for (;;) {
+      const wanted = this.#owed.shift() ?? this.#rng() < share
+      const next = classes.get(wanted)?.pop() ?? classes.get(!wanted)?.pop()
+      if (next === undefined) return
+      yield next
+    }
+  }
+
+  /** Those that answered our dials, the most stable first. */
+  anchors(): BookEntry[] {
+    return [...this.#known.book.all()]
+      .filter(({ reachedSince }) => reachedSince > 0)
+      .sort((a, b) => a.reachedSince - b.reachedSince)
+  }
+
+  /** Whoever else there is: reached before heard of before lost. */
+  others(): BookEntry[] {
+    return this.all().sort((a, b) => ORDER[a.standing] - ORDER[b.standing])
+  }
+
+  /** Whom to see: of the sample, those we never met, then those we have not met for longest. */
+  toVisit(now: Instant): BookEntry[] {
+    const stale = this.#sample().filter(({ metAt }) => now - metAt > limits.metRecentlyMs)
+    return stale.sort((a, b) => a.metAt - b.metAt)
+  }
+
+  lost(): BookEntry[] {
+    const lost = [...this.#known.book.all()].filter(({ standing }) => standing === 'lost')
+    return shuffle(lost, this.#rng)
+  }
+
+  #sample(): BookEntry[] {
+    const peers = shuffle([...this.#known.sampler.distinct()], this.#rng)
+    return peers.flatMap((peer) => this.#known.book.get(peer) ?? [])
+  }
+
+  /** Of the slots that rank ids: the others favour public peers, which are spread over more address groups. */
+  #dependableShare(): number {
+    let [dependable, all] = [0, 0]
+    for (const { holder, rankedBy } of this.#known.sampler.holders()) {
+      const entry = rankedBy === 'id' ? this.#known.book.get(holder.peer) : undefined
+      if (entry === undefined) continue
+      all++
+      if (isDependable(entry)) dependable++
+    }
+    return all === 0 ? 1 : dependable / all
+  }
+
+  linked(): void {
+    this.#failures = 0
+  }
+
+  /** One that was taken from the sample came to nothing: another of its class has its turn, a few times. */
+  failed(entry: BookEntry): void {
+    if (++this.#failures % limits.classTries === 0) this.#owed = []
+    else if (this.#owed.length < limits.urgentDials) this.#owed.push(isDependable(entry))
+  }
+}
+
+const ORDER = { reached: 0, heard: 1, lost: 2 }

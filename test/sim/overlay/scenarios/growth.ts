@@ -43,6 +43,7 @@ export function grow(session: Session, { n, next, start }: Growth, forMs = formi
 export function form(session: Session, n = session.options.n): number {
   session.found()
   const formedMs = grow(session, { n })
+  if (Number.isNaN(session.untilMs)) session.untilMs = formedMs + REST_MS
   session.runUntil(formedMs + REST_MS)
   return formedMs
 }

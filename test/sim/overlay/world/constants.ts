@@ -9,11 +9,11 @@ export const PORT = 4001
 
 export const BYTES = {
   /** Choosing the protocol on a new stream, with the headers of yamux, noise and TCP/IP. */
-  stream: 120,
+  stream: 350,
   /** TCP, noise, yamux and identify. */
-  directDial: 4_000,
-  /** The same between the two ends of a relayed connection, and the request to the relay. */
-  relayedDial: 4_800,
+  directDial: 3_000,
+  /** The same between the two ends of a relayed connection, and the request to a relay that the dialler is linked to. */
+  relayedDial: 3_800,
   /** A SYN and its three repetitions at somebody who does not answer. */
   failedDial: 240,
   /** Punch signalling over a relayed connection: addresses, facts and two synchronisations. */
@@ -49,8 +49,8 @@ export const RELAYS = {
   wanted: 2,
   /** A third is taken when there is time for it. */
   most: 3,
-  /** First look at who could relay, once the first contacts are there. */
-  firstMs: 1_000,
+  /** First look at who could relay, once a first contact is there: records come right after greetings. */
+  firstMs: 300,
   /** Nobody found, or everybody refused. */
   againMs: 3_000,
   thirdMs: 60_000,

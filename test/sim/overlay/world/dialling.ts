@@ -112,13 +112,13 @@ export class Dialling {
 
   /** How long until somebody says no, or nobody says anything. */
   #refusal(from: number, reached: number): number {
-    const { people, wire, seed } = this.#ground
+    const { people, wire } = this.#ground
     if (reached === -1 || !wire.carries(from, reached)) return TIMES.dialMs
     if (people.alive[reached] === 1) {
       return people.hidden[reached] === 1 ? TIMES.dialMs : wire.handshake(from, reached, -1, 2)
     }
-    // Where only the process died the host refuses; where the host died nobody does.
-    return fixed(seed, reached, 0xdead) < 0.5 ? wire.handshake(from, reached, -1, 1) : TIMES.dialMs
+    if (!refusesWhenDead(this.#ground, reached)) return TIMES.dialMs
+    return wire.handshake(from, reached, -1, 1)
   }
 
   #host(ip: number): number {
@@ -145,6 +145,11 @@ export class Dialling {
     if (this.#targets.size < TARGETS) this.#targets.set(address, target)
     return target
   }
+}
+
+/** Half of the dead leave a host behind that says so: there only the process died. */
+export function refusesWhenDead({ seed }: Pick<Ground, 'seed'>, node: number): boolean {
+  return fixed(seed, node, 0xdead) < 0.5
 }
 
 export type { Dial }

@@ -40,6 +40,8 @@ export class Links {
     wire.countBoth(a, b, via, via === -1 ? BYTES.directDial : BYTES.relayedDial, 'dial')
     const link = new Link(a, b, via, now)
     if (via !== -1) {
+      if (this.get(a, via) === undefined)
+        wire.countBoth(a, via, -1, BYTES.directDial, 'dial to relay')
       const through = (this.#through[via] ??= new Set())
       through.add(link)
       this.#ground.queue.push(now + TIMES.limitedMs, EVENT.limit, 0, 0, link)
@@ -172,11 +174,11 @@ export class Links {
   #mourned(link: Link, survivor: number, dead: number, silent: boolean): void {
     if (!link.isOpenAt(survivor)) return
     const { queue, wire, now } = this.#ground
-    const after =
-      silent || !wire.carries(survivor, dead)
-        ? this.#ground.detection()
-        : wire.delay(dead, survivor, -1)
-    queue.push(now + after, EVENT.closed, survivor, 0, link)
+    const isSilent = silent || !wire.carries(survivor, dead)
+    const at = isSilent
+      ? now + this.#ground.detection()
+      : link.arrival(survivor, now + wire.delay(dead, survivor, -1))
+    queue.push(at, EVENT.closed, survivor, 0, link)
   }
 
   #shut(link: Link, node: number): void {

@@ -4,7 +4,7 @@ import { EVENT } from './ground.ts'
 import type { Ground } from './ground.ts'
 import type { Link } from './link.ts'
 import type { Links, LinkWatcher } from './links.ts'
-import { fixed } from './random.ts'
+import { refusesWhenDead } from './dialling.ts'
 
 /** Refusals remembered, so that the same full relay is not asked again at once. */
 const REFUSALS = 16
@@ -28,6 +28,7 @@ export class Relays implements LinkWatcher {
   readonly #seekers: (Seeker | undefined)[] = []
   /** Reservations at each public node. */
   readonly #serving: number[] = []
+  #searches = 0
 
   constructor(ground: Ground, links: () => Links) {
     this.#ground = ground
@@ -92,7 +93,7 @@ export class Relays implements LinkWatcher {
     seeker.seekAt = Infinity
     const isDone = seeker.asked !== -1 || seeker.held.length >= RELAYS.most
     if (people.alive[node] === 0 || isDone) return
-    this.#ground.feed(node, { type: 'search', search: now, relay: true })
+    this.#ground.feed(node, { type: 'search', search: ++this.#searches, relay: true })
     const relay = this.#choose(node, seeker)
     if (relay === undefined) {
       seeker.refused = []
@@ -172,11 +173,11 @@ export class Relays implements LinkWatcher {
   }
 
   #answerMs(node: number, relay: number): number {
-    const { people, wire, seed } = this.#ground
+    const { people, wire } = this.#ground
     const { direct, reserve } = ROUND_TRIPS
     if (this.#links().get(node, relay) !== undefined)
       return wire.handshake(node, relay, -1, reserve)
-    const isSilent = people.alive[relay] === 0 && fixed(seed, relay, 0xdead) >= 0.5
+    const isSilent = people.alive[relay] === 0 && !refusesWhenDead(this.#ground, relay)
     if (isSilent || !wire.carries(node, relay)) return TIMES.dialMs
     return wire.handshake(node, relay, -1, direct + reserve)
   }

@@ -10,7 +10,7 @@ import type {
 } from '../../../../protocols/overlay/overlay.ts'
 import type { Picture } from '../picture.ts'
 import { DETECTION_MS, EPOCH } from './constants.ts'
-import { Dialling } from './dialling.ts'
+import { Dialling, refusesWhenDead } from './dialling.ts'
 import type { Dial } from './dialling.ts'
 import { EventQueue } from './events.ts'
 import { Exchanges } from './exchanges.ts'
@@ -156,7 +156,7 @@ export class World implements Ground {
     const { people } = this
     if (people.alive[node] === 0) return
     if (death === 'leave') this.feed(node, { type: 'leave' })
-    this.links.died(node, death === 'crash' || (death === 'kill' && this.rng() < 0.5))
+    this.links.died(node, death === 'crash' || (death === 'kill' && !refusesWhenDead(this, node)))
     people.alive[node] = 0
     people.diedAt[node] = this.now
     this.#actors[node] = undefined

@@ -101,7 +101,8 @@ describe('the command line of the simulator', () => {
       ['formation', 'steady', 'massfail-80', 'determinism'],
     )
     assert.ok(jobs.every(({ options }) => options.hours < 1))
-    assert.ok(jobs.slice(0, 3).every(({ options }) => options.n === 10_000))
+    assert.equal(parse('--ci --n 300').jobs[0]?.options.n, 300)
+    assert.ok(jobs.slice(0, 3).every(({ options }) => options.n === 2_000))
   })
 
   test('prints earlier runs without running anything', () => {

@@ -1,5 +1,5 @@
 /** Runs held against rows. */
-import { optionsOf, USUAL, type Run } from './plays.ts'
+import { optionsOf, PLAYS, USUAL, type Run } from './plays.ts'
 import type { Figure, Row, Source } from './rows/index.ts'
 
 /**
@@ -95,7 +95,7 @@ const samplesFrom = (source: Source, figure: Figure, runs: readonly Run[]): Samp
     })
 
 /** How the conditions of a run differ from the usual ones. */
-function differences({ play, options }: Run, { hours }: Figure): string[] {
+function differences({ play, options }: Run, { hours = USUAL.hours }: Figure): string[] {
   const usual = optionsOf(play, USUAL, options.seed)
   const shares = [
     ['private', 'privateShare'],
@@ -107,7 +107,9 @@ function differences({ play, options }: Run, { hours }: Figure): string[] {
     ...shares
       .filter(([, key]) => options[key] !== usual[key])
       .map(([name, key]) => `${name} ${options[key]}`),
-    ...(hours === undefined || options.hours >= hours ? [] : [`${options.hours} of ${hours} h`]),
+    ...(options.hours >= hours || PLAYS[play].untimed === true
+      ? []
+      : [`${options.hours} of ${hours} h`]),
   ]
 }
 

@@ -8,6 +8,8 @@ export interface Play {
   fixed?: Partial<ScenarioOptions>
   /** It is about small worlds: no more nodes than this. */
   atMostNodes?: number
+  /** It lasts as long as it lasts, whatever --hours says. */
+  untimed?: true
   title: string
 }
 
@@ -17,7 +19,7 @@ const allPublic = { privateShare: 0 }
 const afterFormation = { hostileDialsPerMinute: 5, formationHours: 8 }
 
 const plays = {
-  formation: { scenario: 'formation', title: 'grows to n nodes in minutes' },
+  formation: { scenario: 'formation', untimed: true, title: 'grows to n nodes in minutes' },
   steady: { scenario: 'steady', title: 'grows, then runs undisturbed for --hours' },
   'steady-80': {
     scenario: 'steady',
@@ -72,7 +74,7 @@ const plays = {
     title: "10 % hostile advertise a non-member's address",
   },
   join: { scenario: 'join', title: 'nodes join an overlay that is there' },
-  flashcrowd: { scenario: 'flashcrowd', title: 'ten times as many in 10 minutes' },
+  flashcrowd: { scenario: 'flashcrowd', untimed: true, title: 'ten times as many in 10 minutes' },
   relaycrash: {
     scenario: 'relaycrash',
     fixed: { failShare: 0.5 },
@@ -85,9 +87,10 @@ const plays = {
     atMostNodes: 200,
     title: 'the real failure detector on every link, 2 % loss',
   },
-  smalln: { scenario: 'smalln', atMostNodes: 50, title: '2, 3, 10 and 50 nodes' },
+  smalln: { scenario: 'smalln', untimed: true, atMostNodes: 50, title: '2, 3, 10 and 50 nodes' },
   determinism: {
     scenario: 'determinism',
+    untimed: true,
     atMostNodes: 500,
     title: 'one small world three times: the same to the last bit?',
   },

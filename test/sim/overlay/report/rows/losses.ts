@@ -21,7 +21,7 @@ const churnFigures = (
   flood: Goal,
   prototype: string,
 ): Figure[] => {
-  const shared = { format: nearOne, hours: 2 }
+  const shared = { format: nearOne }
   return [
     {
       ...shared,
@@ -136,7 +136,6 @@ export const LOSSES: readonly Row[] = [
         format: percent,
         goal: atMost(0.15),
         prototype: '14.4 %',
-        hours: 2,
       },
       {
         name: 'stale slots',
@@ -144,7 +143,6 @@ export const LOSSES: readonly Row[] = [
         format: percent,
         goal: atMost(0.16),
         prototype: '15.6 %',
-        hours: 2,
       },
     ],
   },

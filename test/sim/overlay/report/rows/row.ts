@@ -19,7 +19,7 @@ export interface Figure {
   /** What others reach, and what the prototype of this design did. */
   anchor?: string
   prototype?: string
-  /** The row is met in full only by runs of so many hours, and with so many seeds. */
+  /** The row is met in full only by runs of so many hours (the usual ones, unless given), and with so many seeds. */
   hours?: number
   seeds?: number
   /** Its goal is for 10,000 nodes and says nothing about fewer. */

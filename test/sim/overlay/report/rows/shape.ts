@@ -81,7 +81,6 @@ export const SHAPE: readonly Row[] = [
         goal: atMost(0.004),
         anchor: 'HyParView .0009 to .0016; Cyclon .0068',
         prototype: '.0029',
-        hours: 2,
         sized: true,
       },
       {

@@ -6,6 +6,7 @@ import { wholeFrom } from './scenarios/blows.ts'
 import { form, grow } from './scenarios/growth.ts'
 import { scenarios } from './scenarios/index.ts'
 import { MINUTE, Session } from './scenarios/session.ts'
+import { DETECTION_MS } from './world/constants.ts'
 import { Gang } from './world/hostile.ts'
 
 const SMALL: ScenarioOptions = {
@@ -84,10 +85,12 @@ test('growth starts the stated number of nodes, few at first and most at the end
   assert.ok(half < 20, `${half}`)
 })
 
-test('the real failure detector finds every silent death', () => {
-  const result = scenarios.detect({ ...SMALL, loss: 0.02, hours: 0.5 }, nobody)
-  assert.ok(result.deaths >= 25)
-  assert.ok(result.detectedP50Ms > 5_000 && result.detectedP99Ms < 90_000)
+test('the real failure detector finds silent deaths about as late as the world says they are found', () => {
+  const result = scenarios.detect({ ...SMALL, n: 100, loss: 0.02, hours: 1 }, nobody)
+  const [median, most] = [DETECTION_MS[5] ?? NaN, DETECTION_MS.at(-1) ?? NaN]
+  assert.ok(result.deaths >= 50)
+  assert.ok(Math.abs(result.detectedP50Ms / median - 1) < 0.15, `${result.detectedP50Ms}`)
+  assert.ok(Math.abs(result.detectedP99Ms / most - 1) < 0.15, `${result.detectedP99Ms}`)
   assert.equal(result.falseDown, 0)
 })
 

@@ -111,6 +111,25 @@ describe('the plots of runs', () => {
     assert.ok(names.includes('massfail-90-reachability.svg'))
   })
 
+  test('show what hidden nodes cost in a healing of its own', () => {
+    const names = files(
+      made.run('massfail-80', made.massfail()),
+      made.run('massfail-80-public', made.massfail()),
+    )
+    assert.ok(
+      names.includes('massfail-healing.svg') && names.includes('massfail-healing-public.svg'),
+    )
+  })
+
+  test('of what is not known are left out', () => {
+    const unknown = made.minutes(9, () => ({
+      sentPerSecond: Number.NaN,
+      receivedPerSecond: Number.NaN,
+    }))
+    const names = files(made.run('churn-1', made.churn({ series: unknown })))
+    assert.ok(!names.includes('churn-1-traffic.svg') && names.includes('churn-1-reachability.svg'))
+  })
+
   test('show a partition healing, and hostile shares of an attack', () => {
     assert.ok(
       files(made.run('partition-30m', made.partition())).includes('partition-30m-healing.svg'),

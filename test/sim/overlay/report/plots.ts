@@ -2,7 +2,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Counts, Measured, Moment, Traffic } from '../results.ts'
-import { chartSvg, type Chart, type Curve } from './chart.ts'
+import { chartSvg, type Chart, type Curve, type Point } from './chart.ts'
 import { PLAYS, type AnyResult, type PlayName, type Run } from './plays.ts'
 
 export interface Plot {
@@ -30,8 +30,12 @@ export function plotsOf(runs: readonly Run[]): Plot[] {
     ...[...plays].flatMap(([play, same]) => chartsOfPlay(play, same)),
     ...healingAfterLoss(runs),
   ]
-  return charts.map(([name, chart]) => ({ file: `${name}.svg`, svg: chartSvg(chart) }))
+  return charts
+    .filter(([, { curves }]) => curves.some(({ points }) => points.some(isKnown)))
+    .map(([name, chart]) => ({ file: `${name}.svg`, svg: chartSvg(chart) }))
 }
+
+const isKnown = (point: Point): boolean => point.every(Number.isFinite)
 
 type Named = [name: string, chart: Chart]
 
@@ -173,17 +177,31 @@ function reachability(play: PlayName, runs: readonly Run[]): Named[] {
   return [[`${play}-reachability`, overTime(titled('Reachability', play, runs), y, drawn, curves)]]
 }
 
-/** All losses in one picture, from half a minute before until all have healed. */
+const isPublic = ({ options }: Run): boolean => options.privateShare === 0
+
+/** All losses in one picture, those of overlays without hidden nodes in another. */
 function healingAfterLoss(runs: readonly Run[]): Named[] {
-  const losses = [...Map.groupBy(runs, ({ play }) => play).values()]
-    .flatMap(([first]) => (first === undefined ? [] : lossOf(first)))
-    .slice(0, MOST_CURVES)
+  const firsts = [...Map.groupBy(runs, ({ play }) => play).values()].flatMap((same) =>
+    same.slice(0, 1),
+  )
+  return [
+    ...healing(
+      'massfail-healing',
+      firsts.filter((run) => !isPublic(run)),
+    ),
+    ...healing('massfail-healing-public', firsts.filter(isPublic)),
+  ]
+}
+
+/** From half a minute before the losses until all have healed. */
+function healing(file: string, runs: readonly Run[]): Named[] {
+  const losses = runs.flatMap(lossOf)
   const [first] = losses
   if (first === undefined) return []
   const end = Math.min(MOST_HEALING, Math.max(...losses.map(healedAt)) + 1)
   return [
     [
-      'massfail-healing',
+      file,
       {
         title: `Healing after simultaneous loss, n = ${first.nodes.toLocaleString('en')}`,
         x: { label: 'minutes after the loss' },
@@ -223,9 +241,12 @@ const healedAt = ({ points }: Loss): number =>
 function healingAfterPartition(play: PlayName, runs: readonly Run[]): Named[] {
   const [first] = withSeries(runs)
   if (first === undefined || !('splitMs' in first.result)) return []
+  const { splitMs } = first.result
+  // Which link is across is only known from the split on.
+  const across = ({ atMs, crossSide }: Moment) => (atMs > splitMs ? crossSide : Number.NaN)
   const curves = [
     { name: 'largest component', run: first, read: ({ component }: Moment) => component },
-    { name: 'links across', run: first, read: ({ crossSide }: Moment) => crossSide },
+    { name: 'links across', run: first, read: across },
   ]
   const y = { label: 'share', include: [0, 1] as const }
   const title = titled('Healing', play, [first])

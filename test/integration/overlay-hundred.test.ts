@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { platform } from 'node:os'
 import { test } from 'node:test'
-import type { TestContext } from 'node:test'
 import { setTimeout as after } from 'node:timers/promises'
 import type { NodeOptions } from '../../src/index.ts'
 import { Crew } from '../support/crew.ts'

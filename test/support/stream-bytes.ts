@@ -28,15 +28,15 @@ export function countStreamBytes(): Record<string, StreamBytes> {
     return bytes
   }
   const { prototype } = AbstractMessageStream
-  const { send, onData } = prototype
+  const stock = Object.getOwnPropertyDescriptors(prototype)
   prototype.send = function (data) {
     // Raw connections are message streams too.
     if (this instanceof AbstractStream) of(this).bytesOut += data.byteLength
-    return send.call(this, data)
+    return stock.send.value?.call(this, data) === true
   }
   prototype.onData = function (data) {
     if (this instanceof AbstractStream) of(this).bytesIn += data.byteLength
-    onData.call(this, data)
+    stock.onData.value?.call(this, data)
   }
   return counted
 }

@@ -1,15 +1,13 @@
 import assert from 'node:assert/strict'
 import { platform } from 'node:os'
 import { test } from 'node:test'
-import { setTimeout as after } from 'node:timers/promises'
 import type { NodeOptions } from '../../src/index.ts'
-import { Crew } from '../support/crew.ts'
+import { Crew, lookUntil, untilOne } from '../support/crew.ts'
 import type { Member, Reached, View } from '../support/crew.ts'
 import {
   everyTwo,
   pairsAround,
   pairsBeside,
-  partsOf,
   spread,
   unknownPairs,
 } from '../support/overlay-views.ts'
@@ -46,9 +44,6 @@ const TRYING_MS = 30_000
 const LEAST_TRIED = 200
 /** Tries of a process at a time; all processes share the cores of this machine. */
 const AT_A_TIME = 2
-
-/** How often nodes are asked what they know: there is no event for a hundred of them being one overlay. */
-const LOOK_EVERY_MS = 500
 
 /** Only Linux answers on all of 127.0.0.0/8 without being told to. */
 const SKIP = platform() === 'linux' ? false : 'a hundred loopback addresses need Linux'
@@ -94,42 +89,21 @@ async function startSwarm(make: () => Crew): Promise<Swarm> {
   return { all: [...alone, ...living, ...dying], living, doomed: [...alone, ...dying] }
 }
 
-async function viewsOf(crews: readonly Crew[]): Promise<View[]> {
-  return (await Promise.all(crews.map((crew) => crew.ask('views')))).flat()
-}
-
 const namesOf = (views: readonly View[]): string[] => views.map(({ peer }) => peer)
 
 const linksOf = (views: readonly View[]): string =>
   `${spread(views.map(({ links }) => links.length))} links a node`
 
-/** Looks until all nodes are one overlay, so that each has links; returns the last look. */
-async function untilOne(crews: readonly Crew[], limitMs: number): Promise<View[]> {
-  const deadline = performance.now() + limitMs
-  for (;;) {
-    const views = await viewsOf(crews)
-    const { parts, largest } = partsOf(views)
-    if (parts === 1) return views
-    const found = `${parts} parts, the largest of ${largest} nodes`
-    assert.ok(performance.now() < deadline, `not one overlay in time: ${found}`)
-    await after(LOOK_EVERY_MS)
-  }
-}
-
 /** Looks until nobody learns of anybody any more; what is not known by then has to be asked for. */
 async function untilQuiet(crews: readonly Crew[]): Promise<View[]> {
-  const deadline = performance.now() + SETTLED_MS
   let least = Infinity
   let learntMs = performance.now()
-  for (;;) {
-    const views = await viewsOf(crews)
+  return await lookUntil(crews, SETTLED_MS, (views) => {
     const unknown = unknownPairs(views).length
-    const now = performance.now()
-    if (unknown < least) learntMs = now
+    if (unknown < least) learntMs = performance.now()
     least = Math.min(least, unknown)
-    if (unknown === 0 || now - learntMs > QUIET_MS || now > deadline) return views
-    await after(LOOK_EVERY_MS)
-  }
+    return unknown === 0 || performance.now() - learntMs > QUIET_MS
+  })
 }
 
 /** Lets every node try its pairs, in its own process. */

@@ -1,6 +1,8 @@
 /** Many nodes in a few processes, which can be killed as a whole; the parent's side. */
 import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { setTimeout as after } from 'node:timers/promises'
+import { partsOf } from './overlay-views.ts'
 import type { StreamBytes } from './stream-bytes.ts'
 import type { NodeOptions, Path, Verdict } from '../../src/index.ts'
 
@@ -141,4 +143,36 @@ export class Crew implements AsyncDisposable {
     if ('problem' in answer) waiting?.reject(new Error(answer.problem))
     else waiting?.resolve(answer.value)
   }
+}
+
+/** How often nodes are asked what they know: there is no event for a hundred of them being one overlay. */
+const LOOK_EVERY_MS = 500
+
+export async function viewsOf(crews: readonly Crew[]): Promise<View[]> {
+  return (await Promise.all(crews.map((crew) => crew.ask('views')))).flat()
+}
+
+/** Looks until the views of all nodes are as they should be, or the time is over; returns the last look. */
+export async function lookUntil(
+  crews: readonly Crew[],
+  limitMs: number,
+  good: (views: View[]) => boolean,
+): Promise<View[]> {
+  const deadline = performance.now() + limitMs
+  for (;;) {
+    const views = await viewsOf(crews)
+    if (good(views) || performance.now() > deadline) return views
+    await after(LOOK_EVERY_MS)
+  }
+}
+
+/** Looks until all nodes are one overlay, so that each has links; throws when they are not in time. */
+export async function untilOne(crews: readonly Crew[], limitMs: number): Promise<View[]> {
+  const views = await lookUntil(crews, limitMs, (all) => partsOf(all).parts === 1)
+  const { parts, largest } = partsOf(views)
+  if (parts === 1) return views
+  const seconds = (limitMs / 1000).toFixed(0)
+  throw new Error(
+    `${views.length} nodes are ${parts} overlays after ${seconds} s, the largest has ${largest}`,
+  )
 }

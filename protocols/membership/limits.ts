@@ -97,11 +97,18 @@ export const limits = {
   aloneMs: 5_000,
 
   /**
-   * Dials at an address that no connection has proven yet. Three cover a peer that is just starting; then it is left
-   * alone for a day, whoever names it. One host or NAT may hold several peers. Both tables take eight addresses of every
-   * candidate.
+   * Dials at an address that no connection has proven yet. Three cover a peer that is just starting; in a large overlay, with
+   * others to choose from, one is enough. Then it is left alone for a day, whoever names it. One host or NAT may hold several
+   * peers. Both tables take eight addresses of every candidate.
    */
-  target: { windowMs: 600_000, perPort: 3, perHost: 8, blockedMs: 86_400_000, table: 4_096 },
+  target: {
+    windowMs: 600_000,
+    perPort: 3,
+    perPortLarge: 1,
+    perHost: 8,
+    blockedMs: 86_400_000,
+    table: 4_096,
+  },
 
   /** Peers that rest after a failure. */
   rests: 1_024,

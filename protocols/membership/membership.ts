@@ -17,6 +17,7 @@ import { Healing } from './healing.ts'
 import { limits } from './limits.ts'
 import { Rests } from './rests.ts'
 import { Targets } from './targets.ts'
+import type { Need } from './targets.ts'
 
 export type Purpose = 'neighbour' | 'visit'
 export type Role = 'chosen' | 'accepted'
@@ -594,6 +595,11 @@ export class Membership implements Machine<Input, Output> {
     return this.#chosenCount + this.#acceptedCount < limits.enough
   }
 
+  get #need(): Need {
+    if (this.#needy) return 'urgent'
+    return this.#candidates.isSmall ? 'some' : 'little'
+  }
+
   #fill(now: Instant, out: Output[]): void {
     this.#callBootstraps(now, out)
     const next: Instant[] = [this.#bootstraps.nextAt(this.#needy)]
@@ -682,9 +688,9 @@ export class Membership implements Machine<Input, Output> {
       .addresses(peer)
       .map(({ address }) => address)
       .filter((one) => !configured.includes(one))
-    const addresses = [...configured, ...this.#targets.take(hearsay, now, this.#needy)]
+    const addresses = [...configured, ...this.#targets.take(hearsay, now, this.#need)]
     if (addresses.length === 0) {
-      const free = this.#targets.freeAt(hearsay, now, this.#needy)
+      const free = this.#targets.freeAt(hearsay, now, this.#need)
       this.#rests.wait(peer, Number.isFinite(free) ? free : now + limits.retryMs.refused)
       return false
     }

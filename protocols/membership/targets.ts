@@ -3,6 +3,12 @@ import { BoundedMap } from '../kernel/bounded.ts'
 import type { Instant } from '../kernel/machine.ts'
 import { limits } from './limits.ts'
 
+/**
+ * How much depends on a dial. `urgent`: next to no neighbours, so the block of a day does not hold. `little`: there are many
+ * others to choose from.
+ */
+export type Need = 'urgent' | 'some' | 'little'
+
 interface Dial {
   port: number
   at: Instant
@@ -27,14 +33,14 @@ export class Targets {
     else this.#recent.delete(host)
   }
 
-  /** Those of the addresses that may be dialled now; they count as dialled. `urgent`: the block of a day does not hold. */
-  take(addresses: readonly string[], now: Instant, urgent = false): string[] {
+  /** Those of the addresses that may be dialled now; they count as dialled. */
+  take(addresses: readonly string[], now: Instant, need: Need = 'some'): string[] {
     const taken = new Set<string>() // several relayed addresses lead to one relay, which is dialled once
     return addresses.filter((address) => {
       const target = targetOf(address)
       // What cannot be read will not be dialled either.
       if (target === undefined || taken.has(keyOf(target))) return true
-      if (this.#freeAt(target, now, urgent) > now) return false
+      if (this.#freeAt(target, now, need) > now) return false
       taken.add(keyOf(target))
       if (!this.#proven.has(keyOf(target))) this.#count(target, now)
       return true
@@ -42,21 +48,22 @@ export class Targets {
   }
 
   /** When the first of these addresses may be dialled. */
-  freeAt(addresses: readonly string[], now: Instant, urgent = false): Instant {
+  freeAt(addresses: readonly string[], now: Instant, need: Need = 'some'): Instant {
     const targets = addresses.map(targetOf)
     return Math.min(
-      ...targets.map((one) => (one === undefined ? now : this.#freeAt(one, now, urgent))),
+      ...targets.map((one) => (one === undefined ? now : this.#freeAt(one, now, need))),
     )
   }
 
-  #freeAt(target: Target, now: Instant, urgent: boolean): Instant {
+  #freeAt(target: Target, now: Instant, need: Need): Instant {
     if (this.#proven.has(keyOf(target))) return now
-    const { windowMs, perHost, perPort, blockedMs } = limits.target
+    const { windowMs, perHost, perPort, perPortLarge, blockedMs } = limits.target
     const dials = this.#recent.get(target.host) ?? []
     const ofPort = dials.filter(({ port }) => port === target.port)
     // A relay that many peers are dialled through is no victim for failing to bring one of them.
-    const rest = urgent || target.relayed ? windowMs : blockedMs
-    return Math.max(now, freeAfter(dials, perHost, windowMs), freeAfter(ofPort, perPort, rest))
+    const rest = need === 'urgent' || target.relayed ? windowMs : blockedMs
+    const most = need === 'little' && !target.relayed ? perPortLarge : perPort
+    return Math.max(now, freeAfter(dials, perHost, windowMs), freeAfter(ofPort, most, rest))
   }
 
   #count({ host, port }: Target, now: Instant): void {

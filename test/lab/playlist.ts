@@ -1,6 +1,7 @@
 /** The scenarios by name. */
 import { examples } from './examples.ts'
 import { fallback, interfaceChange, rehome, survive } from './moves.ts'
+import { overlay } from './overlay.ts'
 import { bigTransfer, smallSwarm, type Note } from './scenarios.ts'
 
 /** What plays a scenario; `limits` says whether times are judged or only printed. */
@@ -14,6 +15,10 @@ export const SCENARIOS = {
   fallback: { title: 'a direct path dies under a download, and comes back', play: fallback },
   rehome: { title: "the router's address changes under a download", play: rehome },
   interface: { title: "a host's interface changes under a download", play: interfaceChange },
+  overlay: {
+    title: 'a dozen nodes behind many NATs outlive bootstraps and half of all',
+    play: overlay,
+  },
 } as const satisfies Record<string, { title: string; play: Scenario }>
 
 export type ScenarioName = keyof typeof SCENARIOS

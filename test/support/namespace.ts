@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 
 // A user namespace makes this work without being root, where the kernel lets users have one.
-const NAMESPACES = ['--user', '--map-root-user', '--net', '--mount']
+export const NAMESPACES = ['--user', '--map-root-user', '--net', '--mount']
 
 const possible = spawnSync('unshare', [...NAMESPACES, 'nft', 'list', 'ruleset']).status === 0
 

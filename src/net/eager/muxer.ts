@@ -1,6 +1,6 @@
 import { TimeoutError } from '@libp2p/interface'
 import type { Stream, StreamMuxer, StreamMuxerFactory } from '@libp2p/interface'
-import { AbstractMessageStream } from '@libp2p/utils'
+import { AbstractMessageStream, AbstractStreamMuxer } from '@libp2p/utils'
 import { overlay } from '../overlay.ts'
 import { agreementOn } from './agreement.ts'
 import { refusal, stripAnswer, unshadow } from './strip.ts'
@@ -35,9 +35,32 @@ export function eagerMuxer(
   return () => {
     const real = make()
     return overlay(real, {
-      createStreamMuxer: (maConn) => withEagerStreams(real.createStreamMuxer(maConn), eagerly),
+      createStreamMuxer: (maConn) =>
+        withEagerStreams(withSafeOpening(real.createStreamMuxer(maConn)), eagerly),
     })
   }
+}
+
+/**
+ * Stock sends the first frame of a stream in a microtask of its own. Where the connection has gone by then that throws,
+ * nobody can catch it, and the process ends. Here only the stream ends.
+ */
+function withSafeOpening(muxer: StreamMuxer): StreamMuxer {
+  if (!(muxer instanceof AbstractStreamMuxer)) return muxer
+  const onCreateStream = muxer.onCreateStream.bind(muxer)
+  muxer.onCreateStream = (options) => {
+    const stream = onCreateStream(options) as AbstractMessageStream & { sendWindowUpdate(): void }
+    const sendWindowUpdate = stream.sendWindowUpdate.bind(stream)
+    stream.sendWindowUpdate = () => {
+      try {
+        sendWindowUpdate()
+      } catch (err) {
+        stream.abort(err as Error)
+      }
+    }
+    return stream
+  }
+  return muxer
 }
 
 /** Replaces one method of the muxer, because libp2p's connection relies on its identity. */

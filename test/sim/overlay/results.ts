@@ -108,8 +108,9 @@ export interface Measured {
   slotsFilled: number
   /** Standard deviation over mean of how often a node is in id-ranked slots. */
   slotsSpread: number
-  /** Public share in slots minus public share of nodes. */
+  /** Public share in id-ranked slots minus public share of nodes; the same of group-ranked ones. */
   publicBias: number
+  publicBiasByGroup: number
   /** Share of slots that hold a dead node. */
   staleSlots: number
   /** Accepted neighbours of a hidden node over those of a public one. */

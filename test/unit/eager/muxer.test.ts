@@ -197,3 +197,21 @@ test('protocols that are always spoken need no flag', async () => {
   const stream = await client.createStream({ protocol: PROTOCOL })
   assert.equal(stream.protocol, PROTOCOL)
 })
+
+test('a connection that goes at the moment a stream is opened takes nothing but the stream with it', async () => {
+  const [near, far] = multiaddrConnectionPair({ capacity: 1_000 })
+  // Stock throws only where its pings have measured a round trip.
+  const stock = yamux()
+  const client = eagerMuxer(stock)().createStreamMuxer(near) as StreamMuxer & Rtt
+  stock().createStreamMuxer(far)
+  await client.ping()
+  const opening = client.createStream()
+  near.abort(new Error('gone'))
+  assert.notEqual((await opening).status, 'open')
+  // What stock throws in a microtask ends this process, and fails this test, before the next turn.
+  await new Promise(setImmediate)
+})
+
+interface Rtt {
+  ping(): Promise<number>
+}

@@ -37,6 +37,7 @@ export function measure(picture: Picture): Measured {
     slotsFilled: slots.filled,
     slotsSpread: slots.spread,
     publicBias: slots.publicBias,
+    publicBiasByGroup: slots.publicBiasByGroup,
     staleSlots: slots.stale,
     hiddenToPublic: hiddenToPublic(picture, nodes, degree.accepted),
     hostileSlots: slots.hostile,

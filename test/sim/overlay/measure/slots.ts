@@ -5,7 +5,9 @@ import { countsOf, relativeDeviation, share } from './spread.ts'
 export interface SlotFigures {
   filled: number
   spread: number
+  /** Of the slots that rank ids, which is where a uniform sample comes from; and of those that rank groups. */
   publicBias: number
+  publicBiasByGroup: number
   stale: number
   hostile: number
   inDegree: number[]
@@ -17,7 +19,8 @@ export function slotFigures(picture: Picture, nodes: Int32Array): SlotFigures {
   return {
     filled: tally.all / nodes.length,
     spread: relativeDeviation(inDegree),
-    publicBias: tally.public / tally.alive - publicShare(picture),
+    publicBias: ofRanked(picture, nodes, picture.slotsById) - publicShare(picture),
+    publicBiasByGroup: ofRanked(picture, nodes, picture.slotsByGroup) - publicShare(picture),
     stale: share(tally.all - tally.alive, tally.all),
     hostile: share(tally.hostile, tally.all),
     inDegree: countsOf(inDegree),
@@ -28,6 +31,17 @@ export function slotFigures(picture: Picture, nodes: Int32Array): SlotFigures {
 export function hostileInSlots(picture: Picture, nodes: Int32Array): number {
   const tally = tallyOf(picture, nodes)
   return share(tally.hostile, tally.all)
+}
+
+/** The public share of the living in slots of one kind. */
+function ofRanked(
+  picture: Picture,
+  nodes: Int32Array,
+  slots: readonly (readonly number[])[],
+): number {
+  const tally = { all: 0, alive: 0, public: 0, hostile: 0 }
+  for (const v of nodes) count(picture, slots[v], tally)
+  return tally.public / tally.alive
 }
 
 function tallyOf(picture: Picture, nodes: Int32Array): Tally {

@@ -197,7 +197,18 @@ export const SHAPE: readonly Row[] = [
     title: 'public share in slots minus truth, after 6 h',
     figures: [
       {
-        name: '',
+        name: 'in group-ranked slots, which favour them by design',
+        sources: [
+          from(
+            'steady',
+            checkAt(6, (check) => check.publicBiasByGroup),
+          ),
+        ],
+        format: points,
+        hours: 6,
+      },
+      {
+        name: 'in id-ranked slots',
         sources: [
           from(
             'steady',

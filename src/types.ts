@@ -92,11 +92,29 @@ export interface NodeStatus {
   serving: { relay: boolean; reservations: number; circuits: number; bytesRelayed: number }
   links: { direct: number; relayed: number }
   peersKnown: number
+  overlay: OverlayStatus
   /** Names of services that this node exposes. */
   services: string[]
   conditions: Condition[]
   /** Whether dials leave from the listening port; without it hole punching is off. */
   transport: { portReuse: boolean; reason?: string }
+}
+
+/** How the overlay looks from this node. */
+export interface OverlayStatus {
+  /** Links that both sides keep: to neighbours this node chose, and to those that chose it. */
+  chosen: number
+  accepted: number
+  /** Members that answered our dials; those known from others' words; those given up, kept for healing. */
+  reached: number
+  heard: number
+  lost: number
+  /** How many members there seem to be, within a fifth; absent while too few have been heard of. */
+  estimatedSize?: number
+  /** The overlay was split and has met again; links are mixed faster for a while. */
+  healing: boolean
+  /** A network key keeps strangers out. */
+  closed: boolean
 }
 
 export interface PeerStatus {

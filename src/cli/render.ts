@@ -64,6 +64,19 @@ export const clock = (iso: string): string => iso.slice(11, 19)
 /** Singular or plural, with the number. */
 const number = (n: number, one: string, many = `${one}s`): string => `${n} ${n === 1 ? one : many}`
 
+function overlayLine({
+  chosen,
+  accepted,
+  reached,
+  estimatedSize,
+  healing,
+}: NodeStatus['overlay']): string {
+  const size =
+    estimatedSize === undefined ? '' : `, about ${number(estimatedSize, 'member')} in all`
+  const mending = healing ? '; healing after a split' : ''
+  return `${number(chosen, 'neighbour')} chosen, ${accepted} accepted; ${reached} reached${size}${mending}`
+}
+
 /** `warren status`. */
 export function renderStatus(status: NodeStatus): string {
   const { reachability, nat, serving, links, transport } = status
@@ -95,6 +108,7 @@ export function renderStatus(status: NodeStatus): string {
       'Links',
       `${links.direct} direct, ${links.relayed} relayed; ${number(status.peersKnown, 'peer')} known`,
     ],
+    ['Overlay', overlayLine(status.overlay)],
     ['Services', status.services.join(', ') || 'none shared'],
     [
       'Hole punching',

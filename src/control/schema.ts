@@ -105,6 +105,16 @@ const nodeStatus = z.object({
       rttMs: z.number().exactOptional(),
     }),
   ),
+  overlay: z.object({
+    chosen: z.int(),
+    accepted: z.int(),
+    reached: z.int(),
+    heard: z.int(),
+    lost: z.int(),
+    estimatedSize: z.int().exactOptional(),
+    healing: z.boolean(),
+    closed: z.boolean(),
+  }),
   serving: z.object({
     relay: z.boolean(),
     reservations: z.int(),

@@ -8,6 +8,7 @@ export function examine(status: NodeStatus, peers: PeerStatus[], own: SideFacts)
   return [
     portReuse(status),
     overlay(status, peers),
+    openness(status),
     reachability(status),
     mapping(status),
     outlook(status, own),
@@ -47,6 +48,26 @@ function overlay({ links, peersKnown }: NodeStatus, peers: PeerStatus[]): Doctor
     text,
     meaning: 'this node is alone',
     remedy: 'join through a member: warren up --bootstrap /ip4/…/tcp/4001/p2p/…',
+  }
+}
+
+/** Below this many honest members a few hostile ones that are there from the beginning can surround newcomers. */
+const YOUNG = 300
+
+/** What an open overlay cannot defend itself against; see protocols/peer-exchange/SPEC.md, section 11. */
+function openness({ overlay: { closed, estimatedSize }, peersKnown }: NodeStatus): DoctorCheck {
+  const check = { code: 'overlay.openness', title: 'Who may join' }
+  if (closed) return { ...check, result: 'ok', text: 'members share a network key' }
+  const size = Math.max(estimatedSize ?? 0, peersKnown)
+  const text = `anybody may join; ${size} other members, as far as known`
+  if (size >= YOUNG) return { ...check, result: 'ok', text }
+  return {
+    ...check,
+    result: 'warning',
+    text,
+    meaning:
+      'while an overlay is small, whoever brings many identities from the beginning can take the places for neighbours and surround newcomers',
+    remedy: 'start small or young networks with a key that all members share: --network-key FILE',
   }
 }
 

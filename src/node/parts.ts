@@ -278,6 +278,7 @@ export async function makeParts(
   parts.snapshot = new Snapshot({
     ...parts,
     network: settings.network,
+    closed: settings.networkKey !== undefined,
     conditions,
     transport,
     services: () => parts.tunnels.services().map(({ name }) => name),

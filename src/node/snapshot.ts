@@ -8,7 +8,14 @@ import type { Conditions } from '../observe/conditions.ts'
 import { version } from '../version.ts'
 import type { Links } from './links.ts'
 import type { Presence } from './presence.ts'
-import type { NodeStatus, PeerKey, PeerStatus, RelayStatus, Topology } from '../types.ts'
+import type {
+  NodeStatus,
+  OverlayStatus,
+  PeerKey,
+  PeerStatus,
+  RelayStatus,
+  Topology,
+} from '../types.ts'
 
 export interface SnapshotParts {
   self: PeerKey
@@ -21,7 +28,25 @@ export interface SnapshotParts {
   presence: Presence
   conditions: Conditions
   transport: TcpReuseTransport
+  /** The network has a key. */
+  closed: boolean
   services(): string[]
+}
+
+function overlayStatus(overlay: OverlayDriver, closed: boolean): OverlayStatus {
+  const { heard, reached, lost, estimate, healing } = overlay.view()
+  const roles = overlay.neighbours().map(({ role }) => role)
+  const chosen = roles.filter((role) => role === 'chosen').length
+  return {
+    chosen,
+    accepted: roles.length - chosen,
+    reached,
+    heard,
+    lost,
+    ...(estimate === undefined ? {} : { estimatedSize: Math.round(estimate) }),
+    healing,
+    closed,
+  }
 }
 
 /** The node's state in the words of the public API: one builder for API, command line, page and library. */
@@ -51,6 +76,7 @@ export class Snapshot {
       serving: { relay: relayService.serving, ...relayService.stats() },
       links: links.counts(),
       peersKnown: overlay.known().length,
+      overlay: overlayStatus(overlay, this.#parts.closed),
       services: this.#parts.services(),
       conditions: this.#parts.conditions.list(),
       transport: { portReuse: ok, ...(reason === undefined ? {} : { reason }) },

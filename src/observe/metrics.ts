@@ -50,6 +50,18 @@ export class NodeMetrics {
     gauge('warren_links_direct', 'Peers linked over a direct path', (s) => s.links.direct)
     gauge('warren_links_relayed', 'Peers linked over a relay only', (s) => s.links.relayed)
     gauge('warren_peers_known', 'Members of the overlay known', (s) => s.peersKnown)
+    gauge('warren_neighbours_chosen', 'Neighbours of our choosing', (s) => s.overlay.chosen)
+    gauge('warren_neighbours_accepted', 'Neighbours that chose us', (s) => s.overlay.accepted)
+    gauge('warren_peers_reached', 'Members that answered our dials', (s) => s.overlay.reached)
+    gauge('warren_peers_lost', 'Members given up, kept for healing', (s) => s.overlay.lost)
+    gauge(
+      'warren_overlay_size',
+      'Estimated members of the overlay; 0 while unknown',
+      (s) => s.overlay.estimatedSize ?? 0,
+    )
+    gauge('warren_overlay_healing', 'Whether a split of the overlay is being healed', (s) =>
+      s.overlay.healing ? 1 : 0,
+    )
     gauge(
       'warren_relays_held',
       'Reservations held at relays',

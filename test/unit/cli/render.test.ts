@@ -34,6 +34,7 @@ const status: NodeStatus = {
     portMapping: 'upnp',
   },
   relays: [{ peer: PEER, state: 'held', until: at, rttMs: 12.34 }],
+  overlay: { chosen: 1, accepted: 0, reached: 1, heard: 0, lost: 0, healing: false, closed: true },
   serving: { relay: true, reservations: 2, circuits: 1, bytesRelayed: 5 },
   links: { direct: 1, relayed: 2 },
   peersKnown: 3,

@@ -623,7 +623,9 @@ export class Membership implements Machine<Input, Output> {
   #mayChoose({ peer }: BookEntry): boolean {
     const contact = this.#contacts.get(peer)
     if (contact?.chosen || contact?.errand === 'neighbour') return false
-    return peer !== this.#self && !this.#dials.has(peer) && !this.#bootstraps.has(peer)
+    // Bootstraps have times of their own when they are dialled; one that is linked is a peer like any other.
+    if (contact === undefined && this.#bootstraps.has(peer)) return false
+    return peer !== this.#self && !this.#dials.has(peer)
   }
 
   get #dialLimit(): number {

@@ -136,7 +136,7 @@ export class Membership implements Machine<Input, Output> {
   #rescuedAt = -Infinity
   #replacedAt = -Infinity
   #alone = false
-  /** Bootstraps we keep though nothing binds us, until there are neighbours. */
+  /** Links we keep though nothing binds us, until there are neighbours and others to choose from. */
   readonly #spared = new Set<PeerKey>()
   #chosenCount = 0
   #acceptedCount = 0
@@ -292,6 +292,7 @@ export class Membership implements Machine<Input, Output> {
     const contact = this.#contacts.get(peer)
     if (contact === undefined) return
     this.#contacts.delete(peer)
+    this.#spared.delete(peer)
     this.#forgetAsk(peer)
     this.#timers.clear(`errand ${peer}`)
     this.#timers.clear(`direct ${peer}`)
@@ -368,14 +369,14 @@ export class Membership implements Machine<Input, Output> {
 
   #releaseIfIdle({ peer, chosen, accepted, errand, dialled }: Contact, out: Output[]): void {
     if (chosen || accepted || errand !== undefined || !dialled) return
-    if (this.#candidates.everybody) return
     // A bootstrap of another kind, a mere relay perhaps, may be all that a young node has.
-    if (this.#needy && this.#bootstraps.has(peer)) this.#spared.add(peer)
+    const isSpared = this.#candidates.everybody || (this.#needy && this.#bootstraps.has(peer))
+    if (isSpared) this.#spared.add(peer)
     else out.push({ type: 'release', peer })
   }
 
   #releaseSpared(out: Output[]): void {
-    if (this.#spared.size === 0 || this.#needy) return
+    if (this.#spared.size === 0 || this.#needy || this.#candidates.everybody) return
     const spared = [...this.#spared]
     this.#spared.clear()
     for (const peer of spared) {

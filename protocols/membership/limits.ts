@@ -39,8 +39,8 @@ export const limits = {
   visitGrowth: 1.5,
   /** Somebody met this recently need not be visited. */
   metRecentlyMs: 3_600_000,
-  /** One visit in so many goes to a lost peer: it may be the other half of a split overlay. */
-  lostEvery: 6,
+  /** One visit in so many goes to a lost peer, if there are any: it may be the other half of a split overlay. */
+  lostEvery: 2,
   /** When a lost peer may be visited again. */
   lostVisitsMs: [120_000, 600_000, 1_800_000, 7_200_000, 21_600_000],
 

@@ -298,6 +298,7 @@ export class Membership implements Machine<Input, Output> {
     const contact = this.#contacts.get(peer)
     if (contact === undefined) return
     this.#contacts.delete(peer)
+    this.#spared.delete(peer)
     this.#forgetAsk(peer)
     this.#timers.clear(`errand ${peer}`)
     this.#timers.clear(`direct ${peer}`)
@@ -647,7 +648,9 @@ export class Membership implements Machine<Input, Output> {
   #mayChoose({ peer }: BookEntry): boolean {
     const contact = this.#contacts.get(peer)
     if (contact?.chosen || contact?.errand === 'neighbour') return false
-    return peer !== this.#self && !this.#dials.has(peer) && !this.#bootstraps.has(peer)
+    // Bootstraps have times of their own when they are dialled; one that is linked is a peer like any other.
+    if (contact === undefined && this.#bootstraps.has(peer)) return false
+    return peer !== this.#self && !this.#dials.has(peer)
   }
 
   get #dialLimit(): number {
@@ -746,6 +749,10 @@ export class Membership implements Machine<Input, Output> {
   #foundNobody(peer: PeerKey, now: Instant): void {
     // That a lost peer is still lost says nothing about the sample.
     if (this.#known.book.get(peer)?.standing === 'lost' || this.#bootstraps.has(peer)) return
+    this.#visitSoon(now)
+  }
+
+  #visitSoon(now: Instant): void {
     this.#visitEvery = limits.visitMs.first
     this.#timers.set('visit', now + limits.visitMs.afterNobody)
   }
@@ -765,6 +772,8 @@ export class Membership implements Machine<Input, Output> {
   /** A sign that the overlay was split and is whole again. */
   #sign(strong: boolean, now: Instant, out: Output[]): void {
     if (this.#candidates.everybody) return
+    // Where one lost peer answers others may: they are looked for now, not when their turn comes.
+    this.#visitSoon(now)
     if (this.#healing.sign(now, strong)) this.#heal(now, out)
   }
 

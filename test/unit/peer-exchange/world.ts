@@ -7,6 +7,7 @@ import type { Overlay } from '../../../protocols/overlay/make.ts'
 import type { Input, Output } from '../../../protocols/overlay/overlay.ts'
 import { Envelope, PublicKey } from '../../../protocols/peer-exchange/messages.ts'
 import type { Frame } from '../../../protocols/peer-exchange/messages.ts'
+import { buildPayload } from '../../../protocols/peer-exchange/record.ts'
 import type { SelfFacts } from '../../../protocols/peer-exchange/record.ts'
 import { seededRng } from '../../../protocols/kernel/rng.ts'
 import type { Rng } from '../../../protocols/kernel/rng.ts'
@@ -90,6 +91,8 @@ export class VirtualNode {
   healings = 0
   sentBytes = 0
   up = true
+  /** What a liar makes of its answers. */
+  change = (frame: Frame): Frame => frame
   /** On which side of a split network it is. */
   side = 0
   /** When its machine wants to be woken. */
@@ -146,6 +149,18 @@ export class World {
   crash(node: VirtualNode): void {
     node.up = false
     for (const other of node.links) this.#unlink(node, other)
+  }
+
+  /** From now on a node's answers are changed before they leave it. */
+  tamper(node: VirtualNode, change: (frame: Frame) => Frame): void {
+    node.change = change
+  }
+
+  /** What somebody who is nowhere in the world says of itself. */
+  static recordOf(name: string): Uint8Array {
+    const { peer, seal } = persona(name)
+    const issue = { self: peer, networkId: NETWORK, seq: 1, now: EPOCH, leaving: false }
+    return seal(buildPayload(facts(9), issue, plain))
   }
 
   /** Cuts the network: nodes of different sides have no link and get none. */
@@ -266,7 +281,8 @@ export class World {
   /** A frame to a peer and its answer back, each 20 to 80 ms on the way, as bytes. */
   #carry(from: VirtualNode, peer: string, frame: Frame, exchange?: number): void {
     const to = this.#byPeer.get(peer)
-    const answer = (reply: Frame | undefined) => {
+    const answer = (honest: Frame | undefined) => {
+      const reply = honest && to?.change(honest)
       if (exchange === undefined) return
       if (reply !== undefined && to !== undefined && frame.type !== 'find') {
         this.#note(to, from, reply)

@@ -95,6 +95,11 @@ export class ReachabilityDriver {
     this.#driven?.feed({ type: 'dial-back', ip, port, ok, byIp, independent: false })
   }
 
+  /** What our router maps to us; undefined for nothing. */
+  mapped(at: { port: number; said?: string } | undefined): void {
+    this.#driven?.feed({ type: 'mapped', at })
+  }
+
   /** Addresses of this host with the ports listened on there. */
   ownEndpoints(): { ip: string; port: number }[] {
     return this.#deps.transport.listening().flatMap(expand)

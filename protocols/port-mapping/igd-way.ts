@@ -1,12 +1,6 @@
 import { canonicalIp } from '../kernel/address.ts'
 import type { Instant } from '../kernel/machine.ts'
-import {
-  callRequest,
-  descriptionRequest,
-  IGD_ERROR,
-  readCall,
-  readDescription,
-} from './igd.ts'
+import { callRequest, descriptionRequest, IGD_ERROR, readCall, readDescription } from './igd.ts'
 import type { CallResult, IgdService } from './igd.ts'
 import { PORT_MAPPING_LIMITS } from './limits.ts'
 import { externalOf } from './nat-pmp.ts'
@@ -80,9 +74,7 @@ export class IgdWay implements Way {
   #described(answer: HttpAnswer | undefined, from: Place): WayOutput[] {
     if (answer === undefined) return this.#done({ type: 'silent' })
     const services =
-      answer.status === 200
-        ? readDescription(answer.body, this.#network.gateway, from)
-        : undefined
+      answer.status === 200 ? readDescription(answer.body, this.#network.gateway, from) : undefined
     if (services === undefined) return this.#refused('garbage')
     this.#services = services
     return services.length === 0 ? this.#refused('unsupported') : this.#done({ type: 'present' })

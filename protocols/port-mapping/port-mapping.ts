@@ -277,10 +277,7 @@ export class PortMappingMachine implements Machine<PortMappingInput, PortMapping
     if (this.#phase !== 'held') this.#heldSince = now
     this.#phase = 'held'
     this.#answers.set(protocol, 'present')
-    this.#timers.set(
-      'renew',
-      now + Math.max((seconds * 1000) / 2, PORT_MAPPING_LIMITS.minRenewMs),
-    )
+    this.#timers.set('renew', now + Math.max((seconds * 1000) / 2, PORT_MAPPING_LIMITS.minRenewMs))
     this.#checkLater(protocol, now)
     return this.#hold(
       {
@@ -326,7 +323,10 @@ export class PortMappingMachine implements Machine<PortMappingInput, PortMapping
   }
 
   #lost(outcome: Outcome, now: Instant): PortMappingOutput[] {
-    const why = outcome.type === 'refused' ? `the gateway refused: ${outcome.reason}` : 'the gateway is silent'
+    const why =
+      outcome.type === 'refused'
+        ? `the gateway refused: ${outcome.reason}`
+        : 'the gateway is silent'
     return [...this.#drop(why), ...this.#rest(now)]
   }
 

@@ -10,7 +10,8 @@ const TARGETS = [
   'urn:schemas-upnp-org:device:InternetGatewayDevice:2',
 ]
 
-const ANSWERS = /^urn:schemas-upnp-org:(device:InternetGatewayDevice|service:WAN(IP|PPP)Connection):\d$/
+const ANSWERS =
+  /^urn:schemas-upnp-org:(device:InternetGatewayDevice|service:WAN(IP|PPP)Connection):\d$/
 
 /** The searches that a gateway may answer. MX: devices spread their answers over a second. */
 export function searches(): string[] {

@@ -39,7 +39,8 @@ export function portMapping({ reachability }: NodeStatus, router: MappingFacts):
     result: 'warning',
     text,
     meaning: 'strangers cannot dial this node; hole punching and relays do without',
-    remedy: 'switch on UPnP, NAT-PMP or PCP in the router, or forward a port and give it with --announce',
+    remedy:
+      'switch on UPnP, NAT-PMP or PCP in the router, or forward a port and give it with --announce',
   }
 }
 

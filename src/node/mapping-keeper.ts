@@ -26,7 +26,6 @@ export interface MappingKeeperParts {
  */
 const ASK_AGAIN_MS = [5_000, 20_000, 60_000]
 
-
 /** What the doctor is told of the router. */
 export interface MappingFacts {
   on: boolean

@@ -22,7 +22,11 @@ export class NodeMetrics {
   constructor(
     hub: EventHub,
     status: () => NodeStatus,
-    { punching, links, mapping }: { punching: PunchSource; links: LinkSource; mapping: MappingSource },
+    {
+      punching,
+      links,
+      mapping,
+    }: { punching: PunchSource; links: LinkSource; mapping: MappingSource },
   ) {
     collectDefaultMetrics({ register: this.#registry })
     this.#gauges(status)

@@ -34,38 +34,39 @@ export function doubtOf(
   seen: readonly string[],
   tried: boolean,
 ): Doubt | undefined {
-  if (mapping === undefined) {
-    const offline = Object.values(answers).includes('no-network')
-    if (!offline || seen.length === 0) return undefined
-    return {
-      text: `the router opens no port because it has no public address, yet peers see this node at ${seen.join(', ')}: another NAT stands between`,
-      remedy: `${OUTER_ROUTER}; where it is the provider's, ask for a public IPv4 address, or use IPv6`,
-    }
-  }
+  if (mapping === undefined) return withoutAddress(answers, seen)
   const said = mapping.externalIp
-  switch (judgeExternal(said, seen)) {
-    case 'agrees':
-    case 'unsaid':
-    case 'unseen':
-      if (!tried) return undefined
-      return {
-        text: `the router opened port ${mapping.externalPort}, but nobody gets in there: another NAT or a firewall stands before it`,
-        remedy: OUTER_ROUTER,
-      }
-    case 'shared':
-      return {
-        text: `the router's own address ${said} is one of a provider's NAT, which many customers share`,
-        remedy: 'ask the provider for a public IPv4 address, or use IPv6',
-      }
-    case 'private':
-      return {
-        text: `the router's own address ${said} is private: another router stands before it`,
-        remedy: OUTER_ROUTER,
-      }
-    case 'elsewhere':
-      return {
-        text: `the router says that its address is ${said}, but peers see this node at ${seen.join(', ')}`,
-        remedy: 'look for a second router or a VPN between this network and the internet',
-      }
+  const verdict = judgeExternal(said, seen)
+  if (verdict === 'shared')
+    return {
+      text: `the router's own address ${said} is one of a provider's NAT, which many customers share`,
+      remedy: 'ask the provider for a public IPv4 address, or use IPv6',
+    }
+  if (verdict === 'private')
+    return {
+      text: `the router's own address ${said} is private: another router stands before it`,
+      remedy: OUTER_ROUTER,
+    }
+  if (verdict === 'elsewhere')
+    return {
+      text: `the router says that its address is ${said}, but peers see this node at ${seen.join(', ')}`,
+      remedy: 'look for a second router or a VPN between this network and the internet',
+    }
+  if (!tried) return undefined
+  return {
+    text: `the router opened port ${mapping.externalPort}, but nobody gets in there: another NAT or a firewall stands before it`,
+    remedy: OUTER_ROUTER,
+  }
+}
+
+/** A careful router opens nothing where its own address is of no use; without an uplink it says the same. */
+function withoutAddress(
+  answers: PortMappingState['answers'],
+  seen: readonly string[],
+): Doubt | undefined {
+  if (!Object.values(answers).includes('no-network') || seen.length === 0) return undefined
+  return {
+    text: `the router opens no port because it has no public address, yet peers see this node at ${seen.join(', ')}: another NAT stands between`,
+    remedy: `${OUTER_ROUTER}; where it is the provider's, ask for a public IPv4 address, or use IPv6`,
   }
 }

@@ -130,14 +130,9 @@ export class PortMappingMachine implements Machine<PortMappingInput, PortMapping
         return this.#leave(now)
       case 'doubted':
         return this.#doubted(now)
-      case 'datagram':
-      case 'unreachable': {
-        const way = this.#ways.find(({ protocol }) => protocol === input.protocol)
-        return way === undefined ? [] : this.#feed(way, input, now)
-      }
-      case 'found':
-      case 'answered': {
-        const way = this.#ways.find(({ protocol }) => protocol === 'upnp')
+      default: {
+        const to = 'protocol' in input ? input.protocol : 'upnp'
+        const way = this.#ways.find(({ protocol }) => protocol === to)
         return way === undefined ? [] : this.#feed(way, input, now)
       }
     }

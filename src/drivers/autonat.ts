@@ -131,7 +131,7 @@ export class AutoNatPeers {
       },
       onDisconnect: (peer) => {
         this.#known.delete(peer.toString())
-        topology.onDisconnect?.(peer)
+        void topology.onDisconnect?.(peer)
       },
     }
   }

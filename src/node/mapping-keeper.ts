@@ -131,7 +131,7 @@ export class MappingKeeper {
   }
 
   #changed(family: Family, mapping: Mapping | undefined, reason: string): void {
-    const { hub, reachability, askNow } = this.#parts
+    const { hub, reachability } = this.#parts
     hub.publish({
       type: 'port-mapping:changed',
       portMapping: mapping?.protocol ?? 'none',
@@ -145,7 +145,7 @@ export class MappingKeeper {
       )
     } else if (mapping !== undefined) {
       // A pinhole in a firewall: our own address, which nobody could get through to before.
-      askNow()
+      this.#parts.askNow()
     }
     this.#warn()
   }

@@ -38,9 +38,13 @@ export async function mapped(rttMs: number, note: Note): Promise<void> {
   const scene = { lab, relays: await startRelays(lab), note }
   await opensAndForgets(scene)
   for (const speaks of ['nat-pmp', 'upnp'] as const) await opensBy(scene, speaks)
-  await behindAnother(scene)
-  for (const play of ['garbage', 'liar', 'upnp-liar'] as const) await playsFoul(scene, play)
+  // Most of what follows is waiting for what must not happen.
+  const others = (['garbage', 'liar', 'upnp-liar'] as const).map((play) => playsFoul(scene, play))
+  await Promise.all([behindCareful(scene), behindCareless(scene), ...others])
 }
+
+const isPublic = ({ verdict }: { verdict: string }): boolean => verdict === 'public'
+const isPrivate = ({ verdict }: { verdict: string }): boolean => verdict === 'private'
 
 const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`
 
@@ -52,7 +56,6 @@ async function becomesPublic(
   sinceMs: number,
   limitMs: number,
 ): Promise<void> {
-  const isPublic = ({ verdict }: { verdict: string }) => verdict === 'public'
   const { atMs, event } = await node.waitFor('reachability:changed', isPublic, 2 * limitMs, sinceMs)
   const found = `${seconds(atMs - sinceMs)} by ${event.nat.portMapping}`
   note({ what, found, ok: atMs - sinceMs < limitMs && event.nat.portMapping !== 'none' })
@@ -109,7 +112,6 @@ async function opensAndForgets(scene: Scene): Promise<void> {
 
   const droppedMs = performance.now()
   await daemon.drop()
-  const isPrivate = ({ verdict }: { verdict: string }) => verdict === 'private'
   const hidden = await node.waitFor('reachability:changed', isPrivate, CONNECT_MS, droppedMs)
   note({
     what: 'the router forgets it: hidden again',
@@ -153,12 +155,17 @@ async function opensBy(scene: Scene, speaks: 'nat-pmp' | 'upnp'): Promise<void> 
   })
 }
 
-/** Routers in a row: the one that is asked opens a port that leads nowhere, or knows that it cannot. */
-async function behindAnother(scene: Scene): Promise<void> {
+/** A router behind a provider's, which knows that the port that it would open leads nowhere. */
+async function behindCareful(scene: Scene): Promise<void> {
   const { lab } = scene
   const careful = await lab.natHost('careful', 'cgn')
   await Miniupnpd.on(routerOf(careful), lab.folder)
   await staysHidden(scene, careful, 'a router that sees its own address is shared', 'nat.double')
+}
+
+/** A router behind another one, which opens a port all the same. */
+async function behindCareless(scene: Scene): Promise<void> {
+  const { lab } = scene
   const careless = await lab.natHost('careless', 'double')
   await playAs(routerOf(careless), careless, 'liar', routerOf(careless).address)
   await staysHidden(scene, careless, 'a router that opens a port behind another one', 'nat.double')

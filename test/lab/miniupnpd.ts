@@ -23,6 +23,8 @@ export interface MiniupnpdOptions {
   whateverItsAddress?: boolean
 }
 
+const yes = (condition: boolean): string => (condition ? 'yes' : 'no')
+
 /** The daemon on one router. */
 export class Miniupnpd {
   readonly #router: Router
@@ -53,7 +55,6 @@ export class Miniupnpd {
     const { name, externalAddress } = this.#router
     const { speaks = 'all', whateverItsAddress = false } = this.#options
     const file = join(this.#folder, `${name}.miniupnpd`)
-    const yes = (condition: boolean): string => (condition ? 'yes' : 'no')
     const lines = [
       'ext_ifname=wan',
       'listening_ip=lan',

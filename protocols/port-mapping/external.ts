@@ -1,5 +1,5 @@
 import { sameNetwork, scopeOf } from '../kernel/address.ts'
-import type { PortMappingState } from './port-mapping.ts'
+import type { PortMappingState } from './io.ts'
 
 /** What the address that a gateway calls its own says about what lies behind it. */
 export type ExternalVerdict =

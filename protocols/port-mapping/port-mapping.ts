@@ -1,19 +1,17 @@
 import { backoffMs } from '../kernel/backoff.ts'
 import { familyOf } from '../kernel/address.ts'
-import type { Instant, Machine, Tick } from '../kernel/machine.ts'
+import type { Instant, Machine } from '../kernel/machine.ts'
 import type { Rng } from '../kernel/rng.ts'
 import { Timers } from '../kernel/timers.ts'
 import { IgdWay } from './igd-way.ts'
+import type { Mapping, PortMappingInput, PortMappingOutput, PortMappingState } from './io.ts'
 import { PORT_MAPPING_LIMITS } from './limits.ts'
 import { natPmpDialect } from './nat-pmp.ts'
 import { pcpDialect } from './pcp.ts'
 import { QuestionWay } from './question.ts'
 import { PROTOCOLS } from './way.ts'
 import type {
-  DatagramProtocol,
   Grant,
-  HttpAnswer,
-  HttpRequest,
   Network,
   Outcome,
   Protocol,
@@ -23,48 +21,6 @@ import type {
   WayInput,
   WayOutput,
 } from './way.ts'
-
-/** What happened towards the gateway. Nothing of it may come from any other host. */
-export type PortMappingInput =
-  | Tick
-  /** Where we are now; undefined when there is no gateway, or nothing to map. */
-  | { type: 'network'; network: Network | undefined }
-  | { type: 'datagram'; protocol: DatagramProtocol; bytes: Uint8Array }
-  | { type: 'unreachable'; protocol: DatagramProtocol }
-  | { type: 'found'; text: string }
-  | { type: 'answered'; id: number; answer: HttpAnswer | undefined }
-  /** Somebody tried the mapped address in vain. */
-  | { type: 'doubted' }
-  /** Give back what is held, and do nothing more. */
-  | { type: 'leave' }
-
-/** A mapping that is held. */
-export interface Mapping {
-  protocol: Protocol
-  network: Network
-  externalPort: number
-  /** As the gateway says it: evidence about the network, never an address to announce. */
-  externalIp?: string
-  until: Instant
-}
-
-export type PortMappingOutput =
-  | { type: 'send'; protocol: DatagramProtocol; bytes: Uint8Array }
-  /** A question over UDP is over: its socket is not needed any more. */
-  | { type: 'hush'; protocol: DatagramProtocol }
-  | { type: 'search'; texts: string[] }
-  | { type: 'request'; request: HttpRequest }
-  | { type: 'changed'; mapping: Mapping | undefined; reason: string }
-  | { type: 'outcome'; protocol: Protocol; task: Task['do']; outcome: Outcome }
-  | { type: 'left' }
-
-/** What is worth knowing beside the mapping itself. */
-export interface PortMappingState {
-  network: Network | undefined
-  mapping: Mapping | undefined
-  /** What each protocol came to in the last round. */
-  answers: Partial<Record<Protocol, 'asking' | 'present' | 'silent' | Refusal>>
-}
 
 export interface PortMappingOptions {
   /** The external IPv4 port to wish for, below the highest one. */

@@ -107,6 +107,8 @@ export interface FamilyEvidence {
   unsolicited: ReachProof
   /** The place that our router is said to map to us. */
   mapped: Endpoint | undefined
+  /** There is a firewall of our router's, and it is closed. */
+  firewalled: boolean
   /** Dial-backs of peers we are connected to: a NAT may have let them in for that reason alone. */
   dialBacks: ReachProof
 }
@@ -132,10 +134,10 @@ export function assess(evidence: FamilyEvidence): Assessment {
  * somebody got in. Until somebody failed its address is announced all the same, so that a first node can be joined.
  */
 function onTheInternet(evidence: FamilyEvidence): Assessment {
-  const { ownPublic, unsolicited, dialBacks } = evidence
+  const { ownPublic, unsolicited, dialBacks, firewalled } = evidence
   const successes = unsolicited.count(true) + dialBacks.count(true)
   const failures = unsolicited.count(false) + dialBacks.count(false)
-  const doubted = failures >= LIMITS.failuresToDoubt
+  const doubted = firewalled || failures >= LIMITS.failuresToDoubt
   const verdict = successes > 0 ? 'public' : doubted ? 'private' : 'unknown'
   return {
     verdict,
@@ -143,7 +145,7 @@ function onTheInternet(evidence: FamilyEvidence): Assessment {
     mapping: 'none',
     filtering: successes > 0 ? 'none' : 'unknown',
     external: ownPublic.slice(0, LIMITS.maxExternalPerFamily),
-    dialable: successes > 0 || failures === 0 ? ownPublic : [],
+    dialable: successes > 0 || (failures === 0 && !firewalled) ? ownPublic : [],
   }
 }
 

@@ -29,6 +29,8 @@ export type ReachabilityInput =
   | { type: 'configured'; announce: string[] }
   /** The external IPv4 port that our router maps to us, and what it says its address is; undefined when it maps none. */
   | { type: 'mapped'; at: { port: number; said?: string } | undefined }
+  /** Whether our router's IPv6 firewall has been opened for us; told when that changes. */
+  | { type: 'pinhole'; open: boolean }
 
 /** The whole picture at one moment. */
 export interface ReachabilityState {
@@ -70,6 +72,8 @@ export class ReachabilityMachine implements Machine<ReachabilityInput, Reachabil
   #mapped: { port: number; said?: string } | undefined
   /** Where the mapped port is, as far as peers see our router. */
   #mappedAt: Endpoint | undefined
+  /** A firewall that was opened for us is closed again. */
+  #firewalled = false
   #state: ReachabilityState = nothingKnown()
 
   get state(): ReachabilityState {
@@ -120,6 +124,11 @@ export class ReachabilityMachine implements Machine<ReachabilityInput, Reachabil
         return
       case 'mapped':
         this.#mapped = input.at !== undefined && isPort(input.at.port) ? input.at : undefined
+        return
+      case 'pinhole':
+        this.#firewalled = !input.open
+        // Who got in before did so by the hole, as far as anybody can tell.
+        if (!input.open) this.#families.ip6 = freshFamily()
     }
   }
 
@@ -276,6 +285,7 @@ export class ReachabilityMachine implements Machine<ReachabilityInput, Reachabil
       local: this.#observed.consensus(family, 'private'),
       unsolicited: this.#families[family].unsolicited,
       mapped: family === 'ip4' ? this.#mappedAt : undefined,
+      firewalled: family === 'ip6' && this.#firewalled,
       dialBacks: this.#families[family].dialBacks,
     })
   }

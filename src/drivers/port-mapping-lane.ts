@@ -2,10 +2,10 @@ import { PortMappingMachine } from '../../protocols/port-mapping/port-mapping.ts
 import type {
   Mapping,
   PortMappingInput,
-  PortMappingOptions,
   PortMappingOutput,
   PortMappingState,
-} from '../../protocols/port-mapping/port-mapping.ts'
+} from '../../protocols/port-mapping/io.ts'
+import type { PortMappingOptions } from '../../protocols/port-mapping/port-mapping.ts'
 import type { DatagramProtocol, HttpRequest, Outcome } from '../../protocols/port-mapping/way.ts'
 import type { Protocol, Task } from '../../protocols/port-mapping/way.ts'
 import { askGateway, GatewayDatagrams, GatewaySearch } from '../net/gateway/index.ts'

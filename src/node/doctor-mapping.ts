@@ -1,4 +1,4 @@
-import type { Mapping, PortMappingState } from '../../protocols/port-mapping/port-mapping.ts'
+import type { Mapping, PortMappingState } from '../../protocols/port-mapping/io.ts'
 import type { DoctorCheck, NodeStatus } from '../types.ts'
 import type { MappingFacts } from './mapping-keeper.ts'
 

@@ -1,7 +1,7 @@
 import { endpointAddress } from '../../protocols/kernel/address.ts'
 import type { Family } from '../../protocols/kernel/address.ts'
 import { doubtOf } from '../../protocols/port-mapping/external.ts'
-import type { Mapping, PortMappingState } from '../../protocols/port-mapping/port-mapping.ts'
+import type { Mapping, PortMappingState } from '../../protocols/port-mapping/io.ts'
 import type { ReachabilityState } from '../../protocols/reachability/reachability.ts'
 import { PortMappingDriver } from '../drivers/port-mapping.ts'
 import type { MappingNews } from '../drivers/port-mapping.ts'
@@ -143,8 +143,9 @@ export class MappingKeeper {
       reachability.mapped(
         mapping && { port: mapping.externalPort, ...(said === undefined ? {} : { said }) },
       )
-    } else if (mapping !== undefined) {
-      // A pinhole in a firewall: our own address, which nobody could get through to before.
+    } else {
+      reachability.pinhole(mapping !== undefined)
+      // Our own address: nothing new to try but what peers may have tried before, or could not know.
       this.#parts.askNow()
     }
     this.#warn()

@@ -34,10 +34,11 @@ interface Scene {
 
 /** Plays everything on one internet. */
 export async function mapped(rttMs: number, note: Note): Promise<void> {
-  await using lab = await Lab.create({ rttMs })
+  await using lab = await Lab.create({ rttMs, ipv6: true })
   const scene = { lab, relays: await startRelays(lab), note }
   await opensAndForgets(scene)
   for (const speaks of ['nat-pmp', 'upnp'] as const) await opensBy(scene, speaks)
+  await opensFirewall(scene)
   // Most of what follows is waiting for what must not happen.
   const others = (['garbage', 'liar', 'upnp-liar'] as const).map((play) => playsFoul(scene, play))
   await Promise.all([behindCareful(scene), behindCareless(scene), ...others])
@@ -153,6 +154,29 @@ async function opensBy(scene: Scene, speaks: 'nat-pmp' | 'upnp'): Promise<void> 
     found: `${rest.length}`,
     ok: rest.length === 0,
   })
+}
+
+/** Over IPv6 there is no NAT, but a firewall; PCP makes a hole into it. */
+async function opensFirewall(scene: Scene): Promise<void> {
+  const { lab, note } = scene
+  const host = await lab.natHost('v6', 'v6fw')
+  const daemon = await Miniupnpd.on(routerOf(host), lab.folder, { firewall: true })
+  const node = await start(scene, host)
+  const { atMs } = await node.ready()
+  await becomesPublic(scene, 'behind an IPv6 firewall', node, atMs, PUBLIC_LIMIT_MS)
+  const droppedMs = performance.now()
+  await daemon.drop()
+  const hidden = await node.waitFor('reachability:changed', isPrivate, CONNECT_MS, droppedMs)
+  const held = await node.waitFor('relay:held', () => true, CONNECT_MS, droppedMs)
+  const tookMs = Math.max(hidden.atMs, held.atMs) - droppedMs
+  const found = seconds(tookMs)
+  note({ what: 'the hole is closed: hidden, with a relay', found, ok: tookMs < HIDDEN_LIMIT_MS })
+  const startedMs = performance.now()
+  await daemon.start()
+  await becomesPublic(scene, 'open again: public', node, startedMs, AGAIN_LIMIT_MS)
+  await node.stop()
+  const rest = await daemon.pinholes()
+  note({ what: 'holes left after the node stopped', found: `${rest}`, ok: rest === 0 })
 }
 
 /** A router behind a provider's, which knows that the port that it would open leads nowhere. */

@@ -11,6 +11,21 @@ const TABLE = `table inet miniupnpd {
   chain postrouting { type nat hook postrouting priority srcnat; }
 }
 `
+/** The same for an IPv6 firewall, which lets in what the daemon says: its rules have to be among the router's own. */
+const FIREWALL = `delete table ip6 filter
+table inet miniupnpd {
+  chain pinholes { }
+  chain forward {
+    type filter hook forward priority filter; policy drop;
+    ct state established,related accept
+    icmpv6 type != echo-request accept
+    iifname "lan" accept
+    jump pinholes
+  }
+  chain prerouting { type nat hook prerouting priority dstnat; }
+  chain postrouting { type nat hook postrouting priority srcnat; }
+}
+`
 const OPEN = 'insert rule ip filter itself iifname "lan" accept\n'
 
 /** PCP is version 2 in the first byte behind the UDP header; what is dropped here leaves NAT-PMP alone. */
@@ -19,9 +34,12 @@ const WITHOUT_PCP = 'insert rule ip filter itself udp dport 5351 @th,64,8 2 drop
 export interface MiniupnpdOptions {
   /** What the router speaks; all by default. */
   speaks?: 'all' | 'nat-pmp' | 'upnp'
-  /** Whether it maps ports although its own address is private, as routers in shops do. */
-  whateverItsAddress?: boolean
+  /** The router is an IPv6 firewall, and translates nothing. */
+  firewall?: boolean
 }
+
+/** A public IPv4 address, without which the daemon refuses everything, also what has nothing to do with it. */
+const UNUSED = '51.20.255.254'
 
 const yes = (condition: boolean): string => (condition ? 'yes' : 'no')
 
@@ -39,7 +57,11 @@ export class Miniupnpd {
     options: MiniupnpdOptions = {},
   ): Promise<Miniupnpd> {
     const daemon = new Miniupnpd(router, folder, options)
-    await daemon.#nft(TABLE + OPEN + (options.speaks === 'nat-pmp' ? WITHOUT_PCP : ''))
+    if (options.firewall === true) {
+      await daemon.#nft(FIREWALL)
+      // The daemon does not start without an IPv4 network, where nobody is.
+      await run(['ip', '-n', router.netns, 'address', 'add', '192.168.255.1/24', 'dev', 'lan'])
+    } else await daemon.#nft(TABLE + OPEN + (options.speaks === 'nat-pmp' ? WITHOUT_PCP : ''))
     await daemon.start()
     return daemon
   }
@@ -52,21 +74,20 @@ export class Miniupnpd {
 
   /** Starts the daemon; a node asks again and again until it answers. */
   async start(): Promise<void> {
-    const { name, externalAddress } = this.#router
-    const { speaks = 'all', whateverItsAddress = false } = this.#options
+    const { name } = this.#router
+    const { speaks = 'all', firewall = false } = this.#options
     const file = join(this.#folder, `${name}.miniupnpd`)
     const lines = [
       'ext_ifname=wan',
       'listening_ip=lan',
-      // It maps nothing when it knows that its address is private; a shop's router does not look.
-      ...(whateverItsAddress ? [`ext_ip=${externalAddress}`] : []),
+      ...(firewall ? ['ext_ifname6=wan', `ext_ip=${UNUSED}`] : []),
       `enable_natpmp=${yes(speaks !== 'upnp')}`,
       `enable_upnp=${yes(speaks !== 'nat-pmp')}`,
       'secure_mode=yes',
       'system_uptime=no',
       'upnp_table_name=miniupnpd',
       'upnp_nat_table_name=miniupnpd',
-      'upnp_forward_chain=forward',
+      `upnp_forward_chain=${firewall ? 'pinholes' : 'forward'}`,
       'upnp_nat_chain=prerouting',
       'upnp_nat_postrouting_chain=postrouting',
       'uuid=00000000-0000-4000-8000-000000000001',
@@ -81,10 +102,16 @@ export class Miniupnpd {
   async drop(): Promise<void> {
     await this.#program?.kill()
     await this.#nft(
-      ['forward', 'prerouting', 'postrouting']
+      [this.#options.firewall === true ? 'pinholes' : 'forward', 'prerouting', 'postrouting']
         .map((chain) => `flush chain inet miniupnpd ${chain}\n`)
         .join(''),
     )
+  }
+
+  /** How many holes are open in the firewall. */
+  async pinholes(): Promise<number> {
+    const { stdout } = await this.#router.exec('nft list chain inet miniupnpd pinholes'.split(' '))
+    return [...stdout.matchAll(/dport \d+ .*accept/g)].length
   }
 
   /** The mappings in force, as `external port -> host:port`. */

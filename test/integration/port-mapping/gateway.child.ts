@@ -8,7 +8,7 @@ import type { Socket } from 'node:dgram'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { PORT_MAPPING_LIMITS } from '../../../protocols/port-mapping/limits.ts'
-import type { Mapping } from '../../../protocols/port-mapping/port-mapping.ts'
+import type { Mapping } from '../../../protocols/port-mapping/io.ts'
 import { PortMappingDriver } from '../../../src/drivers/port-mapping.ts'
 import { askGateway, defaultGateway } from '../../../src/net/gateway/index.ts'
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { doubtOf, judgeExternal } from '../../../protocols/port-mapping/external.ts'
-import type { Mapping } from '../../../protocols/port-mapping/port-mapping.ts'
+import type { Mapping } from '../../../protocols/port-mapping/io.ts'
 import { NETWORK } from './world.ts'
 
 const SEEN = ['51.20.0.10']

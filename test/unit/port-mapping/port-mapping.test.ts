@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import * as fc from 'fast-check'
 import { PORT_MAPPING_LIMITS } from '../../../protocols/port-mapping/limits.ts'
-import type { PortMappingInput } from '../../../protocols/port-mapping/port-mapping.ts'
+import type { PortMappingInput } from '../../../protocols/port-mapping/io.ts'
 import { NETWORK, WISH, World } from './world.ts'
 
 const MINUTE = 60_000

@@ -4,7 +4,7 @@ import type {
   Mapping,
   PortMappingInput,
   PortMappingOutput,
-} from '../../../protocols/port-mapping/port-mapping.ts'
+} from '../../../protocols/port-mapping/io.ts'
 import type { HttpRequest } from '../../../protocols/port-mapping/way.ts'
 
 /** One millisecond each way, as on a LAN. */

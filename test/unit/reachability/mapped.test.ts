@@ -160,3 +160,31 @@ test('a peer that dials the mapped port while we dial it sees us there, and says
   machine.step(dialBack(true), 0)
   assert.equal(later(machine).state.verdict, 'public')
 })
+
+const SIX = '2a01:db9::5'
+
+/** A host with an IPv6 address, whose firewall was opened, and one peer that got in. */
+function behindFirewall(): ReachabilityMachine {
+  const machine = new ReachabilityMachine()
+  machine.step({ type: 'interfaces', addresses: [{ ip: SIX, port: 4001 }] }, 0)
+  machine.step({ type: 'pinhole', open: true }, 0)
+  const byIp = '2a02:1::1'
+  machine.step({ type: 'dial-back', ip: SIX, port: 4001, ok: true, byIp, independent: false }, 1)
+  return machine
+}
+
+test('a firewall whose hole is closed again makes a node hidden at once, and silent about its address', () => {
+  const machine = behindFirewall()
+  assert.equal(machine.state.verdict, 'public')
+  machine.step({ type: 'pinhole', open: false }, 2)
+  assert.equal(machine.state.verdict, 'private')
+  assert.deepEqual(machine.state.announce, [])
+})
+
+test('who gets in all the same shows that there is no firewall', () => {
+  const machine = behindFirewall()
+  machine.step({ type: 'pinhole', open: false }, 2)
+  machine.step({ type: 'inbound', remoteIp: '2a03:7::1', localIp: SIX, dialledBefore: false }, 3)
+  machine.step({ type: 'tick' }, 3 + LIMITS.holdMs)
+  assert.equal(machine.state.verdict, 'public')
+})

@@ -174,7 +174,7 @@ describe('keeping', () => {
       .enter()
       .run(MINUTE + 4_999)
     world.gateway.unreachable = true
-    world.run(5_600)
+    world.run(1_000)
     assert.equal(world.held(), undefined)
   })
 
@@ -199,6 +199,26 @@ describe('keeping', () => {
     world.gateway.speaks.pcp = true
     world.run(20_000)
     assert.equal(world.held()?.externalPort, WISH)
+  })
+
+  /** How long each of several losses lasts with a gateway that is back at once and then stays for so long. */
+  function lossesMs(staysMs: number): number[] {
+    const world = speaking('pcp').enter().run(staysMs)
+    return Array.from({ length: 8 }, () => {
+      world.gateway.speaks.pcp = false
+      while (world.held() !== undefined) world.run(100)
+      const lostAt = world.now
+      world.gateway.speaks.pcp = true
+      while (world.held() === undefined) world.run(100)
+      const ms = world.now - lostAt
+      world.run(staysMs)
+      return ms
+    })
+  }
+
+  test('a gateway that comes and goes is asked less and less, one that mostly stays is not', () => {
+    assert.ok((lossesMs(1_000).at(-1) ?? 0) > 2 * MINUTE)
+    assert.ok(Math.max(...lossesMs(3 * MINUTE)) < 8_000)
   })
 
   test('somebody who could not get in makes it be renewed, now and then', () => {

@@ -15,6 +15,21 @@ function speaking(...protocols: ('pcp' | 'natPmp' | 'upnp')[]): World {
   return world
 }
 
+/** How long each of several losses lasts with a gateway that is back at once and then stays for so long. */
+function lossesMs(staysMs: number): number[] {
+  const world = speaking('pcp').enter().run(staysMs)
+  return Array.from({ length: 8 }, () => {
+    world.gateway.speaks.pcp = false
+    while (world.held() !== undefined) world.run(100)
+    const lostAt = world.now
+    world.gateway.speaks.pcp = true
+    while (world.held() === undefined) world.run(100)
+    const ms = world.now - lostAt
+    world.run(staysMs)
+    return ms
+  })
+}
+
 describe('choosing', () => {
   test('all protocols are asked at once, and the best one maps at once', () => {
     const world = new World().enter().run(50)
@@ -200,21 +215,6 @@ describe('keeping', () => {
     world.run(20_000)
     assert.equal(world.held()?.externalPort, WISH)
   })
-
-  /** How long each of several losses lasts with a gateway that is back at once and then stays for so long. */
-  function lossesMs(staysMs: number): number[] {
-    const world = speaking('pcp').enter().run(staysMs)
-    return Array.from({ length: 8 }, () => {
-      world.gateway.speaks.pcp = false
-      while (world.held() !== undefined) world.run(100)
-      const lostAt = world.now
-      world.gateway.speaks.pcp = true
-      while (world.held() === undefined) world.run(100)
-      const ms = world.now - lostAt
-      world.run(staysMs)
-      return ms
-    })
-  }
 
   test('a gateway that comes and goes is asked less and less, one that mostly stays is not', () => {
     assert.ok((lossesMs(1_000).at(-1) ?? 0) > 2 * MINUTE)

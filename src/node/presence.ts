@@ -100,9 +100,14 @@ export class Presence {
     this.#publishRecord()
   }
 
-  /** Where no internet tells whether we are hidden, we are as long as nobody has come to us. */
+  /**
+   * Where no internet tells whether we are hidden, we are as long as nobody has come to us. Whoever is reached by a port of
+   * the router's keeps its relays: the port can go at any moment, and a neighbour behind the same router, which may not
+   * lead it back inside, has nothing else to meet by.
+   */
   #needsRelays(): boolean {
     const { verdict } = this.#parts.reachability.state
+    if (this.#parts.mapping.protocol !== 'none') return true
     return verdict === 'private' || (verdict === 'unknown' && !this.#reachedInbound)
   }
 

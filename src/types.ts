@@ -27,8 +27,11 @@ export interface NatFacts {
   filtering: NatBehaviour
   /** `ip:port` as distinct observers saw our listening port. */
   externalAddresses: string[]
-  portMapping: 'none' | 'upnp' | 'nat-pmp' | 'pcp'
+  /** How the router was made to open our port; `none` when it was not, or nothing had to be opened. */
+  portMapping: PortMappingProtocol | 'none'
 }
+
+export type PortMappingProtocol = 'upnp' | 'nat-pmp' | 'pcp'
 
 export interface Reachability {
   verdict: Verdict
@@ -138,6 +141,13 @@ export type NodeEvent = At<
   | { type: 'node:stopping'; reason: string }
   | { type: 'addresses:changed'; addresses: Address[] }
   | { type: 'reachability:changed'; verdict: Verdict; nat: NatFacts }
+  /** The router opened a port for us, or does not hold it open any more. */
+  | {
+      type: 'port-mapping:changed'
+      portMapping: PortMappingProtocol | 'none'
+      externalPort: number | null
+      reason: string
+    }
   | { type: 'relay:held'; peer: PeerKey; until: string }
   | { type: 'relay:lost'; peer: PeerKey; reason: string }
   | { type: 'relay:serving'; on: boolean; reason: string }
@@ -311,6 +321,8 @@ export interface NodeOptions extends Cancellable {
   networkKey?: Uint8Array
   /** Relay for others: when public, always, never. Default `auto`. */
   relay?: 'auto' | 'on' | 'off'
+  /** Ask the router to open the listening port (PCP, NAT-PMP, UPnP). Default `on`. */
+  portMapping?: 'on' | 'off'
   /** Shown by status and in `node:ready`. */
   api?: string | null
   logger?: Logger

@@ -95,6 +95,7 @@ const TIERS: Tier[] = [
         argv: lab(...cells('portxport', 'symxport', 'cgnxaddr'), ...BAD_WIRE),
       },
       { title: 'paths that change under a download', argv: lab(...scenarios(...MOVES)) },
+      { title: 'routers that open a port, or lie', argv: lab('--scenario', 'mapped') },
       { title: '100 MB and a dead relay', argv: lab('--scenario', 'big') },
       { title: 'a small swarm starts', argv: lab('--scenario', 'start', '--no-limits') },
       { title: 'a dozen nodes outlive half of them', argv: lab('--scenario', 'overlay') },

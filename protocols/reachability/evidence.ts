@@ -23,10 +23,12 @@ export interface Endpoint {
 export class ReachProof {
   readonly #entries = new Map<string, { ok: boolean; at: Instant; endpoint?: Endpoint }>()
 
-  /** The newest word of a network replaces its older one. */
-  add(fromIp: string, ok: boolean, now: Instant, endpoint?: Endpoint): void {
+  /** The newest word of a network replaces its older one; a repeated one that does not say where keeps the place. */
+  add(fromIp: string, ok: boolean, now: Instant, where?: Endpoint): void {
     const network = networksOf(fromIp)?.narrow
     if (network === undefined) return
+    const before = this.#entries.get(network)
+    const endpoint = where ?? (before?.ok === ok ? before.endpoint : undefined)
     this.#entries.delete(network)
     const oldest = this.#entries.keys().next().value
     if (this.#entries.size >= LIMITS.maxEvidence && oldest !== undefined) {
@@ -50,8 +52,32 @@ export class ReachProof {
     this.#entries.clear()
   }
 
+  /** Forgets who got in through this endpoint. Returns whether anybody had. */
+  forget(endpoint: Endpoint): boolean {
+    const before = this.#entries.size
+    for (const [network, entry] of this.#entries) {
+      if (isAt(entry.endpoint, endpoint)) this.#entries.delete(network)
+    }
+    return this.#entries.size < before
+  }
+
+  /** Forgets that this network got in through this endpoint. */
+  retract(fromIp: string, endpoint: Endpoint): void {
+    const network = networksOf(fromIp)?.narrow
+    if (network !== undefined && isAt(this.#entries.get(network)?.endpoint, endpoint))
+      this.#entries.delete(network)
+  }
+
   count(ok: boolean): number {
     return [...this.#entries.values()].filter((entry) => entry.ok === ok).length
+  }
+
+  /** How many got in, but not there; who does not say where might have come there. */
+  countElsewhere(there: Endpoint | undefined): number {
+    if (there === undefined) return this.count(true)
+    return [...this.#entries.values()].filter(
+      ({ ok, endpoint }) => ok && endpoint !== undefined && !isAt(endpoint, there),
+    ).length
   }
 
   /** The endpoint through which most got in, if any said it. */
@@ -62,6 +88,10 @@ export class ReachProof {
     const unique = new Map(proven.map((at) => [`${at.ip} ${at.port}`, at]))
     return [...unique.values()]
   }
+}
+
+function isAt(endpoint: Endpoint | undefined, { ip, port }: Endpoint): boolean {
+  return endpoint?.ip === ip && endpoint.port === port
 }
 
 /** Everything known about one family at one moment. */
@@ -75,6 +105,10 @@ export interface FamilyEvidence {
   local: Consensus
   /** Inbound connections and dial-backs from where we never dialled to. */
   unsolicited: ReachProof
+  /** The place that our router is said to map to us. */
+  mapped: Endpoint | undefined
+  /** There is a firewall of our router's, and it is closed. */
+  firewalled: boolean
   /** Dial-backs of peers we are connected to: a NAT may have let them in for that reason alone. */
   dialBacks: ReachProof
 }
@@ -100,10 +134,10 @@ export function assess(evidence: FamilyEvidence): Assessment {
  * somebody got in. Until somebody failed its address is announced all the same, so that a first node can be joined.
  */
 function onTheInternet(evidence: FamilyEvidence): Assessment {
-  const { ownPublic, unsolicited, dialBacks } = evidence
+  const { ownPublic, unsolicited, dialBacks, firewalled } = evidence
   const successes = unsolicited.count(true) + dialBacks.count(true)
   const failures = unsolicited.count(false) + dialBacks.count(false)
-  const doubted = failures >= LIMITS.failuresToDoubt
+  const doubted = firewalled || failures >= LIMITS.failuresToDoubt
   const verdict = successes > 0 ? 'public' : doubted ? 'private' : 'unknown'
   return {
     verdict,
@@ -111,13 +145,13 @@ function onTheInternet(evidence: FamilyEvidence): Assessment {
     mapping: 'none',
     filtering: successes > 0 ? 'none' : 'unknown',
     external: ownPublic.slice(0, LIMITS.maxExternalPerFamily),
-    dialable: successes > 0 || failures === 0 ? ownPublic : [],
+    dialable: successes > 0 || (failures === 0 && !firewalled) ? ownPublic : [],
   }
 }
 
 /** Without a public address of its own a host is behind a NAT, or its network knows no internet. */
 function behindSomething(evidence: FamilyEvidence): Assessment {
-  const { internet, local, own, unsolicited } = evidence
+  const { internet, local, own, unsolicited, mapped } = evidence
   const consensus = internet.voters > 0 ? internet : local
   const external = seenOutside(consensus, own)
   const reached = unsolicited.count(true)
@@ -126,7 +160,8 @@ function behindSomething(evidence: FamilyEvidence): Assessment {
   if (reached > 0) {
     const dialable = proven.length > 0 ? proven : external.slice(0, 1)
     const all = unique([...dialable, ...external]).slice(0, LIMITS.maxExternalPerFamily)
-    const filtering = 'endpoint-independent'
+    // Who came by a mapped port says nothing about the others.
+    const filtering = unsolicited.countElsewhere(mapped) > 0 ? 'endpoint-independent' : 'unknown'
     return {
       verdict: 'public',
       confirmations: reached,

@@ -27,6 +27,10 @@ export type ReachabilityInput =
   | { type: 'dial-back'; ip: string; port: number; ok: boolean; byIp: string; independent: boolean }
   /** Addresses the operator wants announced; empty for none. */
   | { type: 'configured'; announce: string[] }
+  /** The external IPv4 port that our router maps to us, and what it says its address is; undefined when it maps none. */
+  | { type: 'mapped'; at: { port: number; said?: string } | undefined }
+  /** Whether our router's IPv6 firewall has been opened for us; told when that changes. */
+  | { type: 'pinhole'; open: boolean }
 
 /** The whole picture at one moment. */
 export interface ReachabilityState {
@@ -39,6 +43,8 @@ export interface ReachabilityState {
   externalAddresses: string[]
   /** Multiaddrs to tell others, best first, without the peer id. */
   announce: string[]
+  /** `ip:port` that the router is said to map to us: worth a dial-back, and announced only after one. */
+  mapped?: string
 }
 
 export type ReachabilityOutput = { type: 'changed'; state: ReachabilityState }
@@ -63,6 +69,11 @@ export class ReachabilityMachine implements Machine<ReachabilityInput, Reachabil
   readonly #used = new Set<string>()
   #own: Endpoint[] = []
   #configured: string[] = []
+  #mapped: { port: number; said?: string } | undefined
+  /** Where the mapped port is, as far as peers see our router. */
+  #mappedAt: Endpoint | undefined
+  /** A firewall that was opened for us is closed again. */
+  #firewalled = false
   #state: ReachabilityState = nothingKnown()
 
   get state(): ReachabilityState {
@@ -77,6 +88,7 @@ export class ReachabilityMachine implements Machine<ReachabilityInput, Reachabil
   step(input: ReachabilityInput, now: Instant): readonly ReachabilityOutput[] {
     this.#take(input, now)
     this.#expire(now)
+    this.#followMapping()
     const state = this.#judge(now)
     if (JSON.stringify(state) === JSON.stringify(this.#state)) return []
     this.#state = state
@@ -109,7 +121,65 @@ export class ReachabilityMachine implements Machine<ReachabilityInput, Reachabil
         return this.#dialBack(input, now)
       case 'configured':
         this.#configured = input.announce.slice(0, LIMITS.maxAnnounced)
+        return
+      case 'mapped':
+        this.#mapped = input.at !== undefined && isPort(input.at.port) ? input.at : undefined
+        return
+      case 'pinhole':
+        this.#firewalled = !input.open
+        // Who got in before did so by the hole, as far as anybody can tell.
+        if (!input.open) this.#families.ip6 = freshFamily()
     }
+  }
+
+  /**
+   * The router's own word for its address only chooses among those that peers see: so nobody is ever sent to an address
+   * that the router made up. Proof for a place that is mapped no more is worth nothing, and a verdict that rested on it
+   * alone is over at once.
+   */
+  #followMapping(): void {
+    const before = this.#mappedAt
+    const after = this.#placeOfMapping()
+    this.#mappedAt = after
+    if (before === undefined || (before.ip === after?.ip && before.port === after.port)) return
+    const family = this.#families.ip4
+    const forgotten = family.unsolicited.forget(before)
+    family.dialBacks.forget(before)
+    if (!forgotten || family.unsolicited.count(true) > 0) return
+    family.verdict = 'unknown'
+    family.contrarySince = undefined
+  }
+
+  #placeOfMapping(): Endpoint | undefined {
+    if (this.#mapped === undefined) return undefined
+    const { port, said } = this.#mapped
+    const { endpoints } = this.#observed.consensus('ip4', 'public')
+    const ip = endpoints.find((seen) => seen.ip === said)?.ip ?? endpoints[0]?.ip
+    return ip === undefined || this.#owns(ip) ? undefined : { ip, port }
+  }
+
+  /**
+   * What leaves from our listening port is seen at another port than the mapped one, so no filter ever opened for the
+   * mapped one: whoever gets through there came by the mapping, also a peer that we are in contact with.
+   */
+  #provesMapping({ ip, port }: Endpoint): boolean {
+    const at = this.#mappedAt
+    if (at === undefined || ip !== at.ip || port !== at.port) return false
+    return this.#seenAt()?.port !== port
+  }
+
+  /** Where peers on the internet see our listening IPv4 port, by the strongest vote. */
+  #seenAt(): Endpoint | undefined {
+    return this.#observed.consensus('ip4', 'public').endpoints[0]
+  }
+
+  /**
+   * A peer that we dial while it dials our mapped port sees us there: the router takes both for one connection. That tells
+   * nothing of how it maps the others.
+   */
+  #isMappingItself({ ip, port }: Endpoint): boolean {
+    const seen = this.#seenAt()
+    return ip === this.#mappedAt?.ip && port === this.#mappedAt.port && seen?.port !== port
   }
 
   /** What was learnt over an address that is gone says nothing about the network we are in now. */
@@ -137,6 +207,7 @@ export class ReachabilityMachine implements Machine<ReachabilityInput, Reachabil
     const listening = this.#own.some((own) => own.port === seen.localPort && own.ip === localIp)
     if (!listening || !isPort(seen.port) || familyOf(ip) !== familyOf(localIp)) return
     const { connection, observer, port, localPort } = seen
+    if (this.#isMappingItself({ ip, port })) return
     this.#observed.add({ connection, observer, observerIp, ip, port, localIp, localPort, at: now })
     this.#markUsed(ip, observerIp)
   }
@@ -159,8 +230,11 @@ export class ReachabilityMachine implements Machine<ReachabilityInput, Reachabil
     if (target === undefined || byIp === undefined || scopeOf(target.ip) !== 'public') return
     const family = this.#families[familyOf(target.ip) ?? 'ip4']
     // A failure towards one of several addresses does not undo that the same network got in before.
-    if (input.independent && input.ok) family.unsolicited.add(byIp, true, now, target)
+    const independent = input.independent || this.#provesMapping(target)
+    if (independent && input.ok) family.unsolicited.add(byIp, true, now, target)
     else family.dialBacks.add(byIp, input.ok, now, input.ok ? target : undefined)
+    // Who got in by the mapping and does not any more takes its own word back, and nobody else's.
+    if (!input.ok && this.#provesMapping(target)) family.unsolicited.retract(byIp, target)
   }
 
   /** An own address that is not for everybody is announced only once somebody used it. */
@@ -195,6 +269,9 @@ export class ReachabilityMachine implements Machine<ReachabilityInput, Reachabil
         external.map(({ ip, port }) => endpoint(ip, port)),
       ),
       announce: this.#announce(),
+      ...(this.#mappedAt === undefined
+        ? {}
+        : { mapped: endpoint(this.#mappedAt.ip, this.#mappedAt.port) }),
     }
   }
 
@@ -207,6 +284,8 @@ export class ReachabilityMachine implements Machine<ReachabilityInput, Reachabil
       internet: this.#observed.consensus(family, 'public'),
       local: this.#observed.consensus(family, 'private'),
       unsolicited: this.#families[family].unsolicited,
+      mapped: family === 'ip4' ? this.#mappedAt : undefined,
+      firewalled: family === 'ip6' && this.#firewalled,
       dialBacks: this.#families[family].dialBacks,
     })
   }

@@ -237,6 +237,10 @@ function describe(event: NodeEvent): string {
       return `announces ${event.addresses.map(bare).join(', ') || 'no address'}`
     case 'reachability:changed':
       return `is ${event.verdict}: NAT mapping ${event.nat.mapping}, filtering ${event.nat.filtering}`
+    case 'port-mapping:changed':
+      return event.portMapping === 'none'
+        ? `the router holds no port open any more: ${event.reason}`
+        : `the router opened port ${event.externalPort} by ${event.portMapping}`
     case 'relay:held':
       return `holds relay ${event.peer} until ${clock(event.until)}`
     case 'relay:lost':

@@ -40,6 +40,7 @@ const MAX_FILE_BYTES = 64 * 1024
 const DEFAULTS: Readonly<Record<string, unknown>> = {
   network: 'main',
   relay: 'auto',
+  'port-mapping': 'on',
   api: '127.0.0.1:4080',
   'log-level': 'info',
   json: false,

@@ -16,6 +16,7 @@ export type ValueKind =
   | 'network'
   | 'network-key'
   | 'relay'
+  | 'on-off'
   | 'api'
   | 'token'
   | 'host-name'
@@ -106,6 +107,15 @@ export const options = [
     doc: 'relay for others: when public, always, never',
     default: 'auto',
     example: 'auto',
+  },
+  {
+    name: 'port-mapping',
+    kind: 'on-off',
+    placeholder: 'on|off',
+    users: ['up'],
+    doc: 'ask the router to open the listening port, by PCP, NAT-PMP or UPnP',
+    default: 'on',
+    example: 'on',
   },
   {
     name: 'api',

@@ -42,6 +42,7 @@ export const plainReaders = {
     'a network is named by 1 to 64 letters, digits, dots, underscores and dashes',
   ),
   relay: z.enum(['auto', 'on', 'off'], 'relay is one of auto, on and off'),
+  'on-off': z.enum(['on', 'off'], 'say on or off'),
   api: text.transform(reading(parseApi)),
   token: text
     .min(MIN_TOKEN_CHARS, `a token has at least ${MIN_TOKEN_CHARS} characters`)

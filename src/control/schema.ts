@@ -58,11 +58,13 @@ const path = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('relayed'), via: peer, rttMs: z.number().exactOptional() }),
 ]) satisfies z.ZodType<node.Path>
 
+const portMapping = z.enum(['none', 'upnp', 'nat-pmp', 'pcp'])
+
 const natFacts = z.object({
   mapping: natBehaviour,
   filtering: natBehaviour,
   externalAddresses: z.array(z.string()),
-  portMapping: z.enum(['none', 'upnp', 'nat-pmp', 'pcp']),
+  portMapping,
 }) satisfies z.ZodType<node.NatFacts>
 
 const condition = z.object({
@@ -239,6 +241,7 @@ const nodeEvent = z.discriminatedUnion('type', [
   event('node:stopping', { reason }),
   event('addresses:changed', { addresses: z.array(address) }),
   event('reachability:changed', { verdict, nat: natFacts }),
+  event('port-mapping:changed', { portMapping, externalPort: z.int().nullable(), reason }),
   event('relay:held', { peer, until: time }),
   event('relay:lost', { peer, reason }),
   event('relay:serving', { on: z.boolean(), reason }),

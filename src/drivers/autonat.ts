@@ -11,6 +11,7 @@ import type {
   Registrar,
 } from '@libp2p/interface-internal'
 import type { Multiaddr } from '@multiformats/multiaddr'
+import { shuffle } from '../../protocols/kernel/rng.ts'
 import { endpointOf } from '../net/connection.ts'
 
 /** What both AutoNAT services need of the node. */
@@ -25,6 +26,9 @@ export interface AutoNatDeps {
 
 /** An address is asked about again this long after a verdict: networks change, but not by the minute. */
 const REASK_MS = 10 * 60_000
+
+/** Peers asked at once about an address that has just appeared: as many as the stock client talks to at a time. */
+const ASKED_AT_ONCE = 3
 
 /** A request may take two dial-backs of an unresponsive address. */
 const TIMEOUT_MS = 15_000
@@ -47,7 +51,10 @@ export function autoNatV1(deps: AutoNatDeps): (components: AutoNATComponents) =>
  * Stock AutoNAT v2, both ways: it asks about the addresses that our reachability machine doubts, and its
  * verdicts go there as evidence instead of into the stock address manager.
  */
-export function autoNatV2(deps: AutoNatDeps): (components: AutoNATv2Components) => unknown {
+export function autoNatV2(
+  deps: AutoNatDeps,
+  peers: AutoNatPeers = new AutoNatPeers(),
+): (components: AutoNATv2Components) => unknown {
   return (components) => {
     const judgedAt = new Map<string, number>()
     const asked = new AsyncLocalStorage<string>()
@@ -56,7 +63,7 @@ export function autoNatV2(deps: AutoNatDeps): (components: AutoNATv2Components) 
       deps.judged(address, reachable, asked.getStore() ?? '')
     }
     const candidates = (): NodeAddress[] => {
-      const current = deps.unverified()
+      const current = peers.forgetting ? [] : deps.unverified()
       const names = new Set(current.map((ma) => ma.toString()))
       for (const name of judgedAt.keys()) if (!names.has(name)) judgedAt.delete(name)
       return current.map((ma) => {
@@ -73,13 +80,76 @@ export function autoNatV2(deps: AutoNatDeps): (components: AutoNATv2Components) 
         removeObservedAddr: (ma: Multiaddr) => judge(ma, false),
       },
       connectionManager: dialsFresh(components.connectionManager, deps),
-      registrar: knowsWhomItAsks(components.registrar, asked),
+      registrar: knowsWhomItAsks(components.registrar, asked, peers),
     } as unknown as AutoNATv2Components)
   }
 }
 
+interface Asking {
+  connection: Connection
+  ask: () => void
+}
+
+const isOpen = ({ connection }: Asking): boolean => connection.status === 'open'
+
+/**
+ * The connected peers that can be asked. The stock client asks a peer when it connects and never again, which is too
+ * late for an address that appears later, and too seldom for one whose verdict has grown old.
+ */
+export class AutoNatPeers {
+  // One entry an open connection, and libp2p bounds those.
+  readonly #known = new Map<string, Asking[]>()
+  #timer: NodeJS.Timeout | undefined
+  /** While this is set the client is shown no address, and so forgets whose word on which it has had. */
+  forgetting = false
+
+  /** Asks a few peers about every address that has no fresh verdict. Returns how many. */
+  askNow(): number {
+    const open = [...this.#known.values()].flatMap((all) => all.find(isOpen) ?? [])
+    const some = shuffle(open, Math.random).slice(0, ASKED_AT_ONCE)
+    for (const [i, { ask }] of some.entries()) {
+      // The client cleans up before its first wait, and looks for addresses after it.
+      this.forgetting = i === 0
+      ask()
+      this.forgetting = false
+    }
+    return some.length
+  }
+
+  /** @internal The topology as the stock client gave it, with every peer remembered while it is connected. */
+  watch(topology: Topology, view: (connection: Connection) => Connection): Topology {
+    this.#timer ??= setInterval(() => this.askNow(), REASK_MS).unref()
+    return {
+      ...topology,
+      onConnect: (peer, connection) => {
+        const seen = view(connection)
+        const ask = (): void => void topology.onConnect?.(peer, seen)
+        // A dial-back of the peer's is a connection too, and soon closed again.
+        const others = this.#known.get(peer.toString())?.filter(isOpen) ?? []
+        this.#known.set(peer.toString(), [...others, { connection, ask }])
+        ask()
+      },
+      onDisconnect: (peer) => {
+        this.#known.delete(peer.toString())
+        void topology.onDisconnect?.(peer)
+      },
+    }
+  }
+
+  /** @internal */
+  stop(): void {
+    clearInterval(this.#timer)
+    this.#timer = undefined
+    this.#known.clear()
+  }
+}
+
 /** The stock client passes a verdict on without the peer that gave it; the question is where both meet. */
-function knowsWhomItAsks(stock: Registrar, asked: AsyncLocalStorage<string>): object {
+function knowsWhomItAsks(
+  stock: Registrar,
+  asked: AsyncLocalStorage<string>,
+  peers: AutoNatPeers,
+): object {
   const view = (connection: Connection): object => ({
     remotePeer: connection.remotePeer,
     remoteAddr: connection.remoteAddr,
@@ -91,13 +161,17 @@ function knowsWhomItAsks(stock: Registrar, asked: AsyncLocalStorage<string>): ob
   })
   return {
     register: (protocol: string, topology: Topology) =>
-      stock.register(protocol, {
-        ...topology,
-        onConnect: (peer, connection) => topology.onConnect?.(peer, view(connection) as Connection),
-      }),
+      stock.register(
+        protocol,
+        peers.watch(topology, (connection) => view(connection) as Connection),
+      ),
     unregister: (id: string) => stock.unregister(id),
     handle: (...args: Parameters<Registrar['handle']>) => stock.handle(...args),
-    unhandle: (...args: Parameters<Registrar['unhandle']>) => stock.unhandle(...args),
+    unhandle: (...args: Parameters<Registrar['unhandle']>) => {
+      // The stock client ends with this; it never unregisters.
+      peers.stop()
+      return stock.unhandle(...args)
+    },
   }
 }
 

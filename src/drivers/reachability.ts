@@ -95,6 +95,16 @@ export class ReachabilityDriver {
     this.#driven?.feed({ type: 'dial-back', ip, port, ok, byIp, independent: false })
   }
 
+  /** What our router maps to us; undefined for nothing. */
+  mapped(at: { port: number; said?: string } | undefined): void {
+    this.#driven?.feed({ type: 'mapped', at })
+  }
+
+  /** Whether our router's IPv6 firewall is open for us. */
+  pinhole(open: boolean): void {
+    this.#driven?.feed({ type: 'pinhole', open })
+  }
+
   /** Addresses of this host with the ports listened on there. */
   ownEndpoints(): { ip: string; port: number }[] {
     return this.#deps.transport.listening().flatMap(expand)

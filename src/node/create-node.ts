@@ -47,6 +47,7 @@ function settle(options: NodeOptions): Settings {
     bootstrap,
     network: options.network ?? 'main',
     relay: options.relay ?? 'auto',
+    portMapping: options.portMapping ?? 'on',
     logger: options.logger ?? silent,
   }
 }

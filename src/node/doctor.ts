@@ -2,15 +2,23 @@ import { COMMON_NETWORKS, OPEN_ONE_SIDE, predict } from '../../protocols/hole-pu
 import type { ExpectedMethod } from '../../protocols/hole-punching/predict.ts'
 import type { SideFacts } from '../../protocols/hole-punching/facts.ts'
 import type { DoctorCheck, NodeStatus, PeerStatus } from '../types.ts'
+import { portMapping } from './doctor-mapping.ts'
+import type { MappingFacts } from './mapping-keeper.ts'
 
 /** What this network lets the node do, judged from what the running node has found out. */
-export function examine(status: NodeStatus, peers: PeerStatus[], own: SideFacts): DoctorCheck[] {
+export function examine(
+  status: NodeStatus,
+  peers: PeerStatus[],
+  own: SideFacts,
+  router: MappingFacts,
+): DoctorCheck[] {
   return [
     portReuse(status),
     overlay(status, peers),
     openness(status),
     reachability(status),
     mapping(status),
+    portMapping(status, router),
     outlook(status, own),
     relays(status),
     clock(),

@@ -73,6 +73,7 @@ export class OverlayNode implements api.WarrenNode {
         streams: () => parts.resumption.stats(),
         keepAliveMs: () => parts.liveness.learnt().intervalMs,
       },
+      mapping: parts.mapping,
     })
     this.#book =
       settings.dataDir === undefined
@@ -90,6 +91,7 @@ export class OverlayNode implements api.WarrenNode {
     await this.#book?.restore()
     await libp2p.start()
     reachability.start()
+    this.#parts.mapping.start()
     relaying.start()
     await meeting.signalling.start()
     await meeting.punching.start()
@@ -225,7 +227,8 @@ export class OverlayNode implements api.WarrenNode {
     options: api.Cancellable & { progress?: (text: string) => void } = {},
   ): Promise<api.DoctorCheck[]> {
     options.progress?.('reading what this node has found out')
-    return examine(this.status(), this.peers(), this.#parts.meeting.ownFacts())
+    const { meeting, mapping } = this.#parts
+    return examine(this.status(), this.peers(), meeting.ownFacts(), mapping.facts())
   }
 
   async metrics(): Promise<string> {
@@ -274,7 +277,10 @@ export class OverlayNode implements api.WarrenNode {
     relaying.stop()
     reachability.stop()
     this.#parts.stopDialling.abort(new WarrenError('ERR_NODE_STOPPED', 'the node is stopping'))
-    await bounded(libp2p.stop(), CLOSE_MS)
+    await Promise.all([
+      bounded(libp2p.stop(), CLOSE_MS),
+      bounded(this.#parts.mapping.stop(), CLOSE_MS),
+    ])
     links.stop()
     this.#phase = 'stopped'
     this.#metrics.stop()

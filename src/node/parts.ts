@@ -5,7 +5,7 @@ import { multiaddr } from '@multiformats/multiaddr'
 import { scopeOf, tcpAddress } from '../../protocols/kernel/address.ts'
 import type { OwnNetwork } from '../../protocols/paths/rank.ts'
 import type { Scope } from '../../protocols/peer-exchange/hygiene.ts'
-import { autoNatV1, autoNatV2 } from '../drivers/autonat.ts'
+import { AutoNatPeers, autoNatV1, autoNatV2 } from '../drivers/autonat.ts'
 import type { AutoNatDeps } from '../drivers/autonat.ts'
 import { holePunching } from '../drivers/hole-punching.ts'
 import { PUNCH_PROTOCOL } from '../drivers/punching.ts'
@@ -28,6 +28,7 @@ import { Connector } from './connector.ts'
 import { makeLibp2p } from './libp2p.ts'
 import type { Libp2pNode } from './libp2p.ts'
 import { Links } from './links.ts'
+import { MappingKeeper } from './mapping-keeper.ts'
 import { openStream } from './peer-link.ts'
 import { makeMeeting } from './meeting.ts'
 import type { Meeting } from './meeting.ts'
@@ -43,6 +44,7 @@ export interface Settings extends Omit<NodeOptions, 'signal'> {
   bootstrap: string[]
   network: string
   relay: 'auto' | 'on' | 'off'
+  portMapping: 'on' | 'off'
   logger: Logger
 }
 
@@ -53,6 +55,7 @@ export interface Parts {
   links: Links
   connector: Connector
   reachability: ReachabilityDriver
+  mapping: MappingKeeper
   relaying: RelayingDriver
   relayService: RelayService
   overlay: OverlayDriver
@@ -107,12 +110,16 @@ export async function makeParts(
       [
         ...parts.reachability.ownEndpoints().map(({ ip, port }) => tcpAddress(ip, port)),
         ...settings.announce,
+        ...parts.mapping.candidates(),
       ]
         .map((address) => multiaddr(address))
         .filter((ma) => scopeOf(endpointOf(ma)?.host ?? '') === 'public'),
-    judged: (address, reachable, by) =>
-      parts.reachability.dialBack(address.toString(), reachable, by),
+    judged: (address, reachable, by) => {
+      parts.reachability.dialBack(address.toString(), reachable, by)
+      parts.mapping.judged(address.toString(), reachable)
+    },
   }
+  const autoNatPeers = new AutoNatPeers()
 
   parts.libp2p = await makeLibp2p({
     privateKey,
@@ -124,7 +131,7 @@ export async function makeParts(
       relayService: (components: RelayServiceComponents) =>
         (parts.relayService = new RelayService(components)),
       autonat: autoNatV1(autoNat),
-      autonatV2: autoNatV2(autoNat),
+      autonatV2: autoNatV2(autoNat, autoNatPeers),
       dcutr: holePunching({
         self: () => parts.self,
         insteadOf: PUNCH_PROTOCOL,
@@ -150,6 +157,7 @@ export async function makeParts(
     transport,
     announce: settings.announce,
     changed: (state, before) => {
+      parts.mapping.reachabilityChanged(state)
       parts.presence.reachabilityChanged(state, before)
       parts.meeting.punching.own(parts.meeting.ownFacts())
       const [external] = parts.meeting.ownFacts().external
@@ -157,11 +165,22 @@ export async function makeParts(
     },
     interfacesChanged: () => {
       parts.overlay.setScope(scope())
+      parts.mapping.look()
       parts.meeting.punching.own(parts.meeting.ownFacts())
       parts.meeting.punching.moved()
       dropStranded(parts.libp2p)
     },
     reachedInbound: () => parts.presence.reachedInbound(),
+  })
+
+  parts.mapping = new MappingKeeper({
+    // Whoever says what to announce has opened the port himself.
+    on: settings.portMapping === 'on' && settings.announce.length === 0,
+    privateKey: privateKey.raw,
+    reachability: parts.reachability,
+    hub,
+    conditions,
+    askNow: () => autoNatPeers.askNow(),
   })
 
   const { peerId, registrar, connectionManager, events, logger: libp2pLogger } = seam

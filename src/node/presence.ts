@@ -9,12 +9,14 @@ import type { RelayService } from '../drivers/relay-service.ts'
 import type { RelayingDriver } from '../drivers/relaying.ts'
 import type { EventHub } from '../observe/event-hub.ts'
 import type { Seam } from './libp2p.ts'
+import type { MappingKeeper } from './mapping-keeper.ts'
 import type { NatFacts } from '../types.ts'
 
 export interface PresenceParts {
   seam: Seam
   hub: EventHub
   reachability: ReachabilityDriver
+  mapping: MappingKeeper
   relaying: RelayingDriver
   relayService: RelayService
   overlay: OverlayDriver
@@ -63,7 +65,7 @@ export class Presence {
 
   nat(): NatFacts {
     const { mapping, filtering, externalAddresses } = this.#parts.reachability.state
-    return { mapping, filtering, externalAddresses, portMapping: 'none' }
+    return { mapping, filtering, externalAddresses, portMapping: this.#parts.mapping.protocol }
   }
 
   reachabilityChanged(state: ReachabilityState, before: ReachabilityState): void {
@@ -98,9 +100,14 @@ export class Presence {
     this.#publishRecord()
   }
 
-  /** Where no internet tells whether we are hidden, we are as long as nobody has come to us. */
+  /**
+   * Where no internet tells whether we are hidden, we are as long as nobody has come to us. Whoever is reached by a port of
+   * the router's keeps its relays: the port can go at any moment, and a neighbour behind the same router, which may not
+   * lead it back inside, has nothing else to meet by.
+   */
   #needsRelays(): boolean {
     const { verdict } = this.#parts.reachability.state
+    if (this.#parts.mapping.protocol !== 'none') return true
     return verdict === 'private' || (verdict === 'unknown' && !this.#reachedInbound)
   }
 
@@ -142,16 +149,18 @@ export class Presence {
   #publishRecord(): void {
     const { overlay, reachability, relayService } = this.#parts
     const { verdict, mapping, filtering, externalAddresses } = reachability.state
+    const self = this.#parts.seam.peerId.toString()
+    // What is announced is open; to name it again as the outside of a NAT would say the contrary.
+    const closed = externalAddresses
+      .map((one) => endpointAddress(one))
+      .filter((address) => !this.#announced.includes(withPeer(address, self)))
     const facts = {
       addresses: [
         ...this.#announced.map((address) => ({
           address,
           kind: address.includes('/p2p-circuit') ? ('relayed' as const) : ('direct' as const),
         })),
-        ...externalAddresses.map((endpoint) => ({
-          address: endpointAddress(endpoint),
-          kind: 'external' as const,
-        })),
+        ...closed.map((address) => ({ address, kind: 'external' as const })),
       ],
       reachability: verdict,
       mapping,

@@ -3,6 +3,8 @@ import type { NodeEvent, NodeStatus } from '../types.ts'
 import type { EventHub } from './event-hub.ts'
 import { countLinks } from './link-metrics.ts'
 import type { LinkSource } from './link-metrics.ts'
+import { countMappings } from './mapping-metrics.ts'
+import type { MappingSource } from './mapping-metrics.ts'
 import { countPunches } from './punch-metrics.ts'
 import type { PunchSource } from './punch-metrics.ts'
 
@@ -20,12 +22,20 @@ export class NodeMetrics {
   constructor(
     hub: EventHub,
     status: () => NodeStatus,
-    { punching, links }: { punching: PunchSource; links: LinkSource },
+    {
+      punching,
+      links,
+      mapping,
+    }: { punching: PunchSource; links: LinkSource; mapping: MappingSource },
   ) {
     collectDefaultMetrics({ register: this.#registry })
     this.#gauges(status)
     countLinks(this.#registry, links)
-    this.#stop = [hub.listen(this.#counters()), countPunches(this.#registry, punching)]
+    this.#stop = [
+      hub.listen(this.#counters()),
+      countPunches(this.#registry, punching),
+      countMappings(this.#registry, mapping),
+    ]
   }
 
   async text(): Promise<string> {
@@ -75,6 +85,9 @@ export class NodeMetrics {
     gauge('warren_serving_circuits', 'Circuits relayed now', (s) => s.serving.circuits)
     gauge('warren_serving_bytes', 'Bytes relayed for others', (s) => s.serving.bytesRelayed)
     gauge('warren_conditions_raised', 'Conditions raised now', (s) => s.conditions.length)
+    gauge('warren_port_mapped', 'Whether the router holds a port open for this node', (s) =>
+      s.nat.portMapping === 'none' ? 0 : 1,
+    )
     gauge('warren_public', 'Whether this node is publicly reachable', (s) =>
       s.reachability.verdict === 'public' ? 1 : 0,
     )

@@ -13,10 +13,13 @@ import type { NodeEvent, NodeStatus, PeerStatus } from '../../src/client/index.t
 const MAIN = new URL('../../src/cli/main.ts', import.meta.url).pathname
 /** Each command is a process of its own, and a busy machine takes seconds to start one. */
 const PATIENCE_MS = 120_000
-/** The surroundings of whoever runs the tests must not configure the nodes under test. */
-const clean = Object.fromEntries(
-  Object.entries(process.env).filter(([name]) => !name.startsWith('WARREN_')),
-)
+/** The surroundings of whoever runs the tests must not configure the nodes under test, and their router is not asked. */
+const clean: NodeJS.ProcessEnv = {
+  ...Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => !name.startsWith('WARREN_')),
+  ),
+  WARREN_PORT_MAPPING: 'off',
+}
 
 interface Result {
   code: number

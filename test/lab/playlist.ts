@@ -1,5 +1,6 @@
 /** The scenarios by name. */
 import { examples } from './examples.ts'
+import { mapped } from './mapped.ts'
 import { fallback, interfaceChange, rehome, survive } from './moves.ts'
 import { overlay } from './overlay.ts'
 import { bigTransfer, smallSwarm, type Note } from './scenarios.ts'
@@ -14,6 +15,7 @@ export const SCENARIOS = {
   survive: { title: 'a download moves from a relay to a direct path', play: survive },
   fallback: { title: 'a direct path dies under a download, and comes back', play: fallback },
   rehome: { title: "the router's address changes under a download", play: rehome },
+  mapped: { title: 'a router that opens a port on demand, and others that lie', play: mapped },
   interface: { title: "a host's interface changes under a download", play: interfaceChange },
   overlay: {
     title: 'a dozen nodes behind many NATs outlive bootstraps and half of all',

@@ -7,6 +7,7 @@ const PROGRAMS: readonly [program: string, debianPackage: string][] = [
   ['nft', 'nftables'],
   ['conntrack', 'conntrack'],
   ['curl', 'curl'],
+  ['miniupnpd', 'miniupnpd-nftables'],
   ['cc', 'gcc libc6-dev'],
 ]
 

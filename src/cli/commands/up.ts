@@ -86,6 +86,7 @@ async function start(settings: Settings, logger: Logger, signal: AbortSignal): P
 
 function nodeOptions(settings: Settings): NodeOptions {
   const { listen, announce, bootstrap, network, relay, 'network-key': networkKey } = settings
+  const portMapping = settings['port-mapping']
   return {
     dataDir: settings['data-dir'],
     ...(listen && { listen }),
@@ -93,6 +94,7 @@ function nodeOptions(settings: Settings): NodeOptions {
     ...(bootstrap && { bootstrap }),
     ...(network && { network }),
     ...(relay && { relay }),
+    ...(portMapping && { portMapping }),
     ...(networkKey && { networkKey }),
   }
 }

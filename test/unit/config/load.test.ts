@@ -146,6 +146,7 @@ test('a wrong value is refused in a sentence that says where it was said and wha
     ['listen', ['4001'], /not a multiaddr/, /\/ip4\//],
     ['listen', ['/ip4/0.0.0.0/udp/4001'], /not a TCP address/, /tcp/],
     ['relay', 'maybe', /auto, on and off/, /auto/],
+    ['port-mapping', 'maybe', /say on or off/, /on/],
     ['api', 'localhost', /not a place for the API/, /127\.0\.0\.1:4080/],
     ['api-token', 'short', /16 characters/, /openssl/],
     ['network', 'a b', /named by/, /main/],

@@ -1,14 +1,19 @@
 import type { Stream } from '@libp2p/interface'
-import { admitCircuit } from '../../protocols/relaying/serving.ts'
-import type { Refusal } from '../../protocols/relaying/serving.ts'
-import { frame, readFrame } from '../../protocols/relaying/wire.ts'
+import type { Grant, Ledger, Party, Refusal } from '../../protocols/relaying/ledger.ts'
+import { SERVING_LIMITS } from '../../protocols/relaying/limits.ts'
 import type { CircuitLimit } from '../../protocols/relaying/limits.ts'
+import { frame, readFrame } from '../../protocols/relaying/wire.ts'
+import { systemClock } from './clock.ts'
 
 /** A circuit that was asked for, and once `hop` and `stop` are joined, carries bytes. */
 export interface Circuit {
   readonly source: string
   readonly target: string
   readonly since: number
+  /** What it may use; undefined for no limit. */
+  readonly limit: CircuitLimit | undefined
+  /** From a peer to itself, to see whether we pass anything on. */
+  readonly test: boolean
   bytes: number
 }
 
@@ -18,44 +23,62 @@ export interface Circuit {
  */
 const READ_BUFFER_BYTES = 17 * 1024 * 1024
 
-/** Counts, bounds and ends the circuits of one relay. */
+/** Counts and ends the circuits of one relay, within what the ledger promises. */
 export class Circuits {
-  readonly #circuits = new Set<Circuit>()
+  readonly #ledger: Ledger
+  /** As many as the ledger grants. */
+  readonly #grants = new Map<Circuit, Grant | undefined>()
   #bytesOfEnded = 0
 
+  constructor(ledger: Ledger) {
+    this.#ledger = ledger
+  }
+
+  /** Without tests, which relay nothing. */
   get size(): number {
-    return this.#circuits.size
+    return this.list().length
   }
 
   /** Of this relay's whole life, both directions. */
   get bytesRelayed(): number {
-    let sum = this.#bytesOfEnded
-    for (const { bytes } of this.#circuits) sum += bytes
-    return sum
+    return this.list().reduce((sum, { bytes }) => sum + bytes, this.#bytesOfEnded)
   }
 
   list(): Circuit[] {
-    return [...this.#circuits]
+    return [...this.#grants.keys()].filter(({ test }) => !test)
   }
 
   /** Takes a place from the moment of asking, so that requests in flight count as well. */
-  begin(source: string, target: string): Circuit | Refusal {
-    const of = (peer: string) =>
-      this.list().filter((circuit) => circuit.source === peer || circuit.target === peer).length
-    const counts = { total: this.size, ofSource: of(source), ofTarget: of(target) }
-    const refusal = admitCircuit(counts)
+  begin(source: Party, target: string, wanted: CircuitLimit | undefined): Circuit | Refusal {
+    if (source.peer === target) return this.#beginTest(target)
+    const grant = this.#ledger.openCircuit(source, target, wanted, systemClock.now())
+    if (typeof grant === 'string') return grant
+    return this.#add({ source: source.peer, target, limit: grant.limit, test: false }, grant)
+  }
+
+  #beginTest(peer: string): Circuit | Refusal {
+    const refusal = this.#ledger.openTest(peer)
     if (refusal !== undefined) return refusal
-    const circuit: Circuit = { source, target, since: Date.now(), bytes: 0 }
-    this.#circuits.add(circuit)
-    return circuit
+    return this.#add({ source: peer, target: peer, limit: SERVING_LIMITS.test, test: true })
+  }
+
+  #add(circuit: Omit<Circuit, 'since' | 'bytes'>, grant?: Grant): Circuit {
+    const begun = { ...circuit, since: Date.now(), bytes: 0 }
+    this.#grants.set(begun, grant)
+    return begun
   }
 
   end(circuit: Circuit): void {
-    if (this.#circuits.delete(circuit)) this.#bytesOfEnded += circuit.bytes
+    const grant = this.#grants.get(circuit)
+    if (!this.#grants.delete(circuit)) return
+    if (grant === undefined) return this.#ledger.closeTest(circuit.source)
+    this.#ledger.closeCircuit(grant, circuit.bytes)
+    this.#bytesOfEnded += circuit.bytes
   }
 
   /** Watches both streams of a circuit until they close. */
-  carry(circuit: Circuit, hop: Stream, stop: Stream, limit: CircuitLimit | undefined): void {
+  carry(circuit: Circuit, hop: Stream, stop: Stream): void {
+    const { limit } = circuit
     const abort = (why: string): void => {
       for (const stream of [hop, stop]) stream.abort(new Error(why))
     }

@@ -19,6 +19,8 @@ export interface PresenceParts {
   relayService: RelayService
   exchange: PeerExchangeDriver
   relayMode: 'auto' | 'on' | 'off'
+  /** Relays here give without limit. */
+  unlimited: boolean
   /** Names of the services offered to every member. */
   services(): string[]
 }
@@ -140,7 +142,7 @@ export class Presence {
   }
 
   #publishRecord(): void {
-    const { exchange, reachability, relayService } = this.#parts
+    const { exchange, reachability, relayService, unlimited } = this.#parts
     const { verdict, mapping, filtering, externalAddresses } = reachability.state
     const facts = {
       addresses: [
@@ -157,7 +159,7 @@ export class Presence {
       mapping,
       filtering,
       services: this.#parts.services(),
-      ...(this.#serving ? { relay: { ...relayService.capacity(), unlimited: false } } : {}),
+      ...(this.#serving ? { relay: { ...relayService.capacity(), unlimited } } : {}),
     }
     const record = JSON.stringify(facts)
     if (record === this.#record) return

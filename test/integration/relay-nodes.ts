@@ -17,6 +17,7 @@ import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
 import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
+import { CircuitTest } from '../../src/drivers/circuit-test.ts'
 import { relayService } from '../../src/drivers/relay-service.ts'
 import type { RelayService, RelayServiceInit } from '../../src/drivers/relay-service.ts'
 import { RelayingDriver } from '../../src/drivers/relaying.ts'
@@ -33,6 +34,7 @@ export interface TestNode extends AsyncDisposable {
   libp2p: Libp2p
   id: string
   seam: Seam
+  circuitTest: CircuitTest
   /** Its first address, with the peer id. */
   address(): string
   port(): number
@@ -43,10 +45,11 @@ async function makeNode(
   options: { privateKey?: PrivateKey; listen?: string[]; gater?: ConnectionGater },
 ): Promise<TestNode> {
   let seam: Seam | undefined
+  const circuitTest = new CircuitTest()
   const libp2p = await createLibp2p({
     privateKey: options.privateKey ?? (await generateKeyPair('Ed25519')),
     addresses: { listen: options.listen ?? [] },
-    transports: [tcp(), circuitRelayTransport()],
+    transports: [tcp(), circuitTest.transport(circuitRelayTransport())],
     connectionEncrypters: [noise()],
     streamMuxers: [yamux()],
     connectionMonitor: { enabled: false },
@@ -66,6 +69,7 @@ async function makeNode(
     libp2p,
     id: libp2p.peerId.toString(),
     seam: seam as unknown as Seam,
+    circuitTest,
     address: () => (libp2p.getMultiaddrs()[0] as ReturnType<typeof multiaddr>).toString(),
     port: () => Number(libp2p.getMultiaddrs()[0]?.getComponents()[1]?.value),
     [Symbol.asyncDispose]: async () => await libp2p.stop(),
@@ -111,6 +115,7 @@ export async function makeClient(
       if (relay === undefined) throw new Error('nobody knows that relay')
       await node.libp2p.dial(multiaddr(relay.address), { signal })
     },
+    test: (relay, signal, rttMs) => node.circuitTest.run(relay, signal, rttMs),
     publish: (event) => told.push(event),
     changed: () => node.libp2p.dispatchEvent(new CustomEvent('test:relays')),
   })

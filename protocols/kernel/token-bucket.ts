@@ -32,11 +32,6 @@ export class TokenBucket {
     return this.#tokens
   }
 
-  /** Gives back what was taken and not used. */
-  give(amount: number): void {
-    this.#tokens = Math.min(this.#limits.burst, this.#tokens + amount)
-  }
-
   #refill(now: Instant): void {
     const seconds = Math.max(0, now - this.#at) / 1000 // a clock set back must not empty the bucket
     this.#tokens = Math.min(this.#limits.burst, this.#tokens + seconds * this.#limits.perSecond)

@@ -23,10 +23,6 @@ export class Accounts {
     this.#buckets.set(name, bucket)
     return bucket.take(amount, now)
   }
-
-  give(name: string, amount: number): void {
-    this.#buckets.get(name)?.give(amount)
-  }
 }
 
 /** How many of something each name has now; a name without any takes no memory. */

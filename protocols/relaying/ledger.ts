@@ -131,8 +131,8 @@ export class Ledger {
   }
 
   /**
-   * Promises a circuit. At most half of what the tightest budget has left is promised, and counts as used until the
-   * circuit ends: so the promises of all circuits together can be kept.
+   * Promises a circuit: at most what every budget of both ends has left. Several circuits share a budget, so it may be
+   * used up sooner; what flows is charged by `carried`, which tells.
    */
   openCircuit(
     source: Party,
@@ -142,22 +142,32 @@ export class Ledger {
   ): Grant | Refusal {
     const refusal = this.#countCircuit(source, target)
     if (refusal !== undefined) return this.#refuse(refusal)
-    const limit = wanted && { ...wanted, bytes: this.#promise(source, target, wanted.bytes, now) }
+    const limit = wanted && {
+      ...wanted,
+      bytes: Math.min(wanted.bytes, Math.floor(this.#left(source, target, now) / 2)),
+    }
     if (
       limit !== undefined &&
       limit.bytes < Math.min(SERVING_LIMITS.leastBytes, wanted?.bytes ?? 0)
     ) {
       return this.#refuse('bytes-used-up')
     }
-    if (limit !== undefined) this.#charge(source, target, 2 * limit.bytes, now)
     for (const name of circuitNames(source, target)) this.#circuits.add(name)
     return { source, target, limit }
   }
 
-  /** The circuit is over; `bytes` of both directions went over it. */
-  closeCircuit({ source, target, limit }: Grant, bytes: number): void {
+  /** So many bytes went over a circuit, in either direction; false when a budget has no more. */
+  carried({ source, target, limit }: Grant, bytes: number, now: Instant): boolean {
+    if (limit === undefined) return true
+    const enough = this.#left(source, target, now) >= bytes
+    this.#bytesTotal.take(bytes, now)
+    for (const [accounts, name] of this.#accounts(source, target)) accounts.take(name, bytes, now)
+    return enough
+  }
+
+  /** The circuit is over. */
+  closeCircuit({ source, target }: Grant): void {
     for (const name of circuitNames(source, target)) this.#circuits.remove(name)
-    if (limit !== undefined) this.#refund(source, target, Math.max(0, 2 * limit.bytes - bytes))
   }
 
   /** Circuits from a peer to itself: they relay nothing, and are few and small. */
@@ -221,21 +231,10 @@ export class Ledger {
     return crowded ? 'too-many-of-network' : undefined
   }
 
-  /** For each direction. */
-  #promise(source: Party, target: string, wanted: number, now: Instant): number {
+  /** Of the tightest budget. */
+  #left(source: Party, target: string, now: Instant): number {
     const left = this.#accounts(source, target).map(([accounts, name]) => accounts.left(name, now))
-    const least = Math.min(this.#bytesTotal.left(now), ...left)
-    return Math.min(wanted, Math.floor(least / 4)) // half of it, for two directions
-  }
-
-  #charge(source: Party, target: string, bytes: number, now: Instant): void {
-    this.#bytesTotal.take(bytes, now)
-    for (const [accounts, name] of this.#accounts(source, target)) accounts.take(name, bytes, now)
-  }
-
-  #refund(source: Party, target: string, bytes: number): void {
-    this.#bytesTotal.give(bytes)
-    for (const [accounts, name] of this.#accounts(source, target)) accounts.give(name, bytes)
+    return Math.min(this.#bytesTotal.left(now), ...left)
   }
 
   #accounts({ peer, host }: Party, target: string): [Accounts, string][] {

@@ -109,6 +109,8 @@ export const SERVING_LIMITS = {
   stranger: { seconds: 2 * 60, bytes: 128 * 1024 },
   /** The least worth promising; below it a circuit is refused. Each direction. */
   leastBytes: 64 * 1024,
+  /** Bytes of a circuit that are charged at once: a look at five budgets for every packet would cost more than passing it on. */
+  chargeBytes: 64 * 1024,
   /**
    * Bytes, both directions together, charged to the end that asks for the circuit: a film in a sitting, then two
    * gigabytes a day. An address and a network get what two and eight of their peers would.

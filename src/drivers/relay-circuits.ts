@@ -15,6 +15,8 @@ export interface Circuit {
   /** From a peer to itself, to see whether we pass anything on. */
   readonly test: boolean
   bytes: number
+  /** Of them, what budgets have been charged with. */
+  charged: number
 }
 
 /**
@@ -62,8 +64,8 @@ export class Circuits {
     return this.#add({ source: peer, target: peer, limit: SERVING_LIMITS.test, test: true })
   }
 
-  #add(circuit: Omit<Circuit, 'since' | 'bytes'>, grant?: Grant): Circuit {
-    const begun = { ...circuit, since: Date.now(), bytes: 0 }
+  #add(circuit: Omit<Circuit, 'since' | 'bytes' | 'charged'>, grant?: Grant): Circuit {
+    const begun = { ...circuit, since: Date.now(), bytes: 0, charged: 0 }
     this.#grants.set(begun, grant)
     return begun
   }
@@ -72,8 +74,18 @@ export class Circuits {
     const grant = this.#grants.get(circuit)
     if (!this.#grants.delete(circuit)) return
     if (grant === undefined) return this.#ledger.closeTest(circuit.source)
-    this.#ledger.closeCircuit(grant, circuit.bytes)
+    this.#ledger.carried(grant, circuit.bytes - circuit.charged, systemClock.now())
+    this.#ledger.closeCircuit(grant)
     this.#bytesOfEnded += circuit.bytes
+  }
+
+  /** Charges what was carried since the last time; false when nothing more may be carried. */
+  #charge(circuit: Circuit): boolean {
+    const grant = this.#grants.get(circuit)
+    const bytes = circuit.bytes - circuit.charged
+    if (grant === undefined || bytes < SERVING_LIMITS.chargeBytes) return true
+    circuit.charged = circuit.bytes
+    return this.#ledger.carried(grant, bytes, systemClock.now())
   }
 
   /** Watches both streams of a circuit until they close. */
@@ -94,7 +106,7 @@ export class Circuits {
         circuit.bytes += carried
         if (limit !== undefined && inDirection > limit.bytes) {
           abort(`the circuit's ${limit.bytes} bytes are used up`)
-        }
+        } else if (!this.#charge(circuit)) abort('a budget of bytes is used up')
       })
     }
     const closed = (): void => {

@@ -172,8 +172,9 @@ export class Ledger {
 
   /** Circuits from a peer to itself: they relay nothing, and are few and small. */
   openTest(peer: string): Refusal | undefined {
-    const one = this.#circuits.of(of.test(peer)) > 0
-    if (one || this.#circuits.of(of.test(ALL)) >= SERVING_LIMITS.maxTests) {
+    const { maxTests, maxTestsPerPeer } = SERVING_LIMITS
+    const own = this.#circuits.of(of.test(peer)) >= maxTestsPerPeer
+    if (own || this.#circuits.of(of.test(ALL)) >= maxTests) {
       return this.#refuse('too-many-circuits')
     }
     for (const name of [of.test(ALL), of.test(peer)]) this.#circuits.add(name)

@@ -101,6 +101,8 @@ export const SERVING_LIMITS = {
   requestMs: 10_000,
   /** Circuits from a peer to itself, by which it tests whether we pass anything on. */
   maxTests: 64,
+  /** Of one peer: the one before may not be over yet. */
+  maxTestsPerPeer: 2,
   /** A question and an answer, and their frames. */
   test: { seconds: 10, bytes: 1_024 },
   /** Members that are not of a private network. Two symmetric NATs have nothing but this path. */

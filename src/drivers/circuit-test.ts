@@ -82,7 +82,7 @@ export class CircuitTest {
     if (this.#self === undefined || this.#open.has(key)) return { outcome: 'unclear' }
     const words = { question: randomBytes(WORD_BYTES), answer: randomBytes(WORD_BYTES) }
     this.#open.set(key, words)
-    const deadline = AbortSignal.timeout(Math.min(TEST_MS, SLACK_MS + 8 * rttMs))
+    const deadline = AbortSignal.timeout(Math.ceil(Math.min(TEST_MS, SLACK_MS + 8 * rttMs)))
     try {
       const within = AbortSignal.any([signal, deadline])
       return await this.#throughIt(relay, this.#self, words, within)

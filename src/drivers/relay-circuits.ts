@@ -25,6 +25,9 @@ export interface Circuit {
  */
 const READ_BUFFER_BYTES = 17 * 1024 * 1024
 
+/** How long a slow reader may take for what is left for it. */
+const LINGER_MS = 10_000
+
 /** Counts and ends the circuits of one relay, within what the ledger promises. */
 export class Circuits {
   readonly #ledger: Ledger
@@ -110,7 +113,7 @@ export class Circuits {
       })
     }
     const closed = (): void => {
-      if (isOpen(hop) || isOpen(stop)) return
+      if (isOpen(hop) || isOpen(stop)) return endOther(hop, stop)
       clearTimeout(deadline)
       this.end(circuit)
     }
@@ -156,6 +159,17 @@ function meter(
   to.addEventListener('close', resume)
   // Ours was added before the stock pipe's: what a paused stream still holds comes out before its end.
   from.addEventListener('remoteCloseWrite', resume)
+}
+
+/** The stock pipe leaves a half open whose other half was reset: until its time is over, which is half an hour. */
+function endOther(hop: Stream, stop: Stream): void {
+  const [gone, left] = isOpen(hop) ? [stop, hop] : [hop, stop]
+  if (isOpen(gone)) return
+  const abort = (): void => left.abort(new Error('the other half of the circuit is gone'))
+  if (gone.status !== 'closed') return abort()
+  // What it sent before it closed may still be on its way out.
+  const late = setTimeout(abort, LINGER_MS).unref()
+  left.addEventListener('close', () => clearTimeout(late), { once: true })
 }
 
 function isOpen(stream: Stream): boolean {

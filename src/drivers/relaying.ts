@@ -195,7 +195,10 @@ export class RelayingDriver {
   readonly #reserve = async (id: PeerId, signal: AbortSignal): Promise<void> => {
     const connection = this.#direct(id)
     if (connection === undefined) throw new Error('the connection to the relay closed')
+    const began = performance.now()
     const reservation = await this.#reservations.make(id, signal)
+    // Nothing better may be known yet, and the first test should not wait for as long as the farthest relay may take.
+    if (this.#rttOf(id) === undefined) this.measured(connection, performance.now() - began)
     if (connection.direction === 'outbound') {
       this.#reachedAt.set(id.toString(), connection.remoteAddr.toString())
     }
@@ -208,12 +211,12 @@ export class RelayingDriver {
   }
 
   async #test(peer: string): Promise<void> {
-    const connection = this.#direct(peerIdFromString(peer))
-    const rttMs = this.relays().find((relay) => relay.peer === peer)?.rttMs
+    const id = peerIdFromString(peer)
+    const connection = this.#direct(id)
     const result: TestResult =
       connection === undefined
         ? { outcome: 'unclear' }
-        : await this.#deps.test(connection, this.#stopping.signal, rttMs)
+        : await this.#deps.test(connection, this.#stopping.signal, this.#rttOf(id))
     this.#driven?.feed({ type: 'tested', peer, ...result })
   }
 
@@ -234,6 +237,10 @@ export class RelayingDriver {
     } finally {
       events.removeEventListener('peer:identify', onIdentify)
     }
+  }
+
+  #rttOf(id: PeerId): number | undefined {
+    return this.relays().find(({ peer }) => peer === id.toString())?.rttMs
   }
 
   #direct(id: PeerId): Connection | undefined {

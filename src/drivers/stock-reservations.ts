@@ -47,7 +47,8 @@ export interface ReservationWatch {
 export class StockReservations {
   readonly #store: StockStore
   readonly #watch: ReservationWatch
-  readonly #renewing = new Set<string>()
+  /** Whoever asks is told the answer, and nobody else. */
+  readonly #asking = new Set<string>()
 
   constructor(transportManager: TransportManager, watch: ReservationWatch) {
     this.#store = findStore(transportManager)
@@ -77,32 +78,34 @@ export class StockReservations {
   /** Asks for a reservation on the connection that there is. */
   async make(relay: PeerId, signal: AbortSignal): Promise<Reservation> {
     const ask = () => within(this.#store.addRelay(relay, 'configured'), signal)
+    const key = relay.toString()
+    this.#asking.add(key)
     try {
       // The stock discovery asks at the same moment, only to find that it needs no relay; we got its answer.
       const { details } = await ask().catch((err: Error) => {
         if (err.name !== 'HadEnoughRelaysError') throw err
         return ask()
       })
+      this.#stopTimer(relay)
       return details.reservation
     } catch (err) {
       // The store never again asks a relay that once did not speak the protocol; ours may have learnt it.
       this.#store.relayFilter.remove?.(relay.toMultihash().bytes)
       throw err
+    } finally {
+      this.#asking.delete(key)
     }
   }
 
   /** When it fails the relay still keeps its promise; the stock store would drop it, and the address with it. */
   async renew(relay: PeerId, signal: AbortSignal, holds: () => boolean): Promise<Reservation> {
     const before = this.#store.reservations.get(relay)
-    this.#renewing.add(relay.toString())
     try {
       return await this.make(relay, signal)
     } catch (err) {
       if (before !== undefined && holds()) this.#store.reservations.set(relay, before)
+      else this.#watch.removed(relay)
       throw err
-    } finally {
-      this.#renewing.delete(relay.toString())
-      if (!this.has(relay)) this.#watch.removed(relay)
     }
   }
 
@@ -118,11 +121,12 @@ export class StockReservations {
 
   readonly #onCreated = ({ detail }: StoreEvents['relay:created-reservation']): void => {
     this.#stopTimer(detail.relay)
+    if (this.#asking.has(detail.relay.toString())) return
     this.#watch.created(detail.relay, detail.details.reservation)
   }
 
   readonly #onRemoved = ({ detail }: StoreEvents['relay:removed']): void => {
-    if (!this.#renewing.has(detail.relay.toString())) this.#watch.removed(detail.relay)
+    if (!this.#asking.has(detail.relay.toString())) this.#watch.removed(detail.relay)
   }
 }
 

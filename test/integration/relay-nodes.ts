@@ -40,7 +40,7 @@ export interface TestNode extends AsyncDisposable {
   port(): number
 }
 
-async function makeNode(
+export async function makeNode(
   services: Record<string, (components: never) => unknown>,
   options: { privateKey?: PrivateKey; listen?: string[]; gater?: ConnectionGater },
 ): Promise<TestNode> {
@@ -94,6 +94,8 @@ export async function makeRelay(
 
 export type ClientNode = TestNode & {
   relaying: RelayingDriver
+  /** How often it tried to reach a relay. */
+  dials(): number
   told: { type: string; peer: string; reason?: string }[]
 }
 
@@ -103,6 +105,7 @@ export async function makeClient(
 ): Promise<ClientNode> {
   const node = await makeNode({}, {})
   const told: ClientNode['told'] = []
+  let dials = 0
   const relaying = new RelayingDriver({
     ...node.seam,
     peerId: node.seam.peerId,
@@ -111,6 +114,7 @@ export async function makeClient(
     peerStore: node.seam.peerStore,
     events: node.seam.events,
     dial: async (peer, signal) => {
+      dials++
       const relay = relays().find(({ id }) => id === peer)
       if (relay === undefined) throw new Error('nobody knows that relay')
       await node.libp2p.dial(multiaddr(relay.address), { signal })
@@ -124,6 +128,7 @@ export async function makeClient(
     ...node,
     relaying,
     told,
+    dials: () => dials,
     [Symbol.asyncDispose]: async () => {
       relaying.stop()
       await node.libp2p.stop()

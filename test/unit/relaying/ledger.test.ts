@@ -206,12 +206,13 @@ test('members of a private network are counted, but promised without limit', () 
   assert.equal(ledger.budgets(0).bytes.left, before)
 })
 
-test('a peer tests us by one circuit to itself at a time, which counts as none', () => {
+test('a peer tests us by few circuits to itself at a time, which count as none', () => {
   const ledger = new Ledger(ROOMY, 0)
+  assert.equal(ledger.openTest('a'), undefined)
   assert.equal(ledger.openTest('a'), undefined)
   assert.equal(ledger.openTest('a'), 'too-many-circuits')
   assert.equal(ledger.budgets(0).circuits.used, 0)
-  ledger.closeTest('a')
+  for (let i = 0; i < 2; i++) ledger.closeTest('a')
   for (let i = 0; i < SERVING_LIMITS.maxTests; i++)
     assert.equal(ledger.openTest(`p${i}`), undefined)
   assert.equal(ledger.openTest('b'), 'too-many-circuits')
@@ -220,7 +221,7 @@ test('a peer tests us by one circuit to itself at a time, which counts as none',
 test('whatever is opened, carried and closed, in the end every place is free', () => {
   const peer = fc.constantFrom('a', 'b', 'c', 'd')
   const host = fc.constantFrom('51.1.1.1', '51.1.1.2', '10.0.0.1', undefined)
-  const step = fc.record({ source: peer, target: peer, host, used: fc.double({ min: 0, max: 1 }) })
+  const step = fc.record({ source: peer, target: peer, host, used: fc.double({ min: 0, max: 1, noNaN: true }) })
   fc.assert(
     fc.property(
       fc.array(step, { maxLength: 120 }),

@@ -42,14 +42,20 @@ export interface TestNode extends AsyncDisposable {
 
 export async function makeNode(
   services: Record<string, (components: never) => unknown>,
-  options: { privateKey?: PrivateKey; listen?: string[]; gater?: ConnectionGater },
+  options: {
+    privateKey?: PrivateKey
+    listen?: string[]
+    gater?: ConnectionGater
+    /** The address it dials from; all of 127/8 is this host. */
+    from?: string
+  },
 ): Promise<TestNode> {
   let seam: Seam | undefined
   const circuitTest = new CircuitTest()
   const libp2p = await createLibp2p({
     privateKey: options.privateKey ?? (await generateKeyPair('Ed25519')),
     addresses: { listen: options.listen ?? [] },
-    transports: [tcp(), circuitTest.transport(circuitRelayTransport())],
+    transports: [tcp(dialling(options.from)), circuitTest.transport(circuitRelayTransport())],
     connectionEncrypters: [noise()],
     streamMuxers: [yamux()],
     connectionMonitor: { enabled: false },
@@ -75,6 +81,10 @@ export async function makeNode(
     [Symbol.asyncDispose]: async () => await libp2p.stop(),
   }
 }
+
+/** The option is passed on to the socket, though its type does not name it. */
+const dialling = (from?: string) =>
+  from === undefined ? {} : { dialOpts: { localAddress: from } as object }
 
 export type RelayNode = TestNode & { service: RelayService }
 

@@ -221,7 +221,12 @@ test('a peer tests us by few circuits to itself at a time, which count as none',
 test('whatever is opened, carried and closed, in the end every place is free', () => {
   const peer = fc.constantFrom('a', 'b', 'c', 'd')
   const host = fc.constantFrom('51.1.1.1', '51.1.1.2', '10.0.0.1', undefined)
-  const step = fc.record({ source: peer, target: peer, host, used: fc.double({ min: 0, max: 1, noNaN: true }) })
+  const step = fc.record({
+    source: peer,
+    target: peer,
+    host,
+    used: fc.double({ min: 0, max: 1, noNaN: true }),
+  })
   fc.assert(
     fc.property(
       fc.array(step, { maxLength: 120 }),

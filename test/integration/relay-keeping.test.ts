@@ -3,17 +3,19 @@ import { test } from 'node:test'
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import { multiaddr } from '@multiformats/multiaddr'
 import { StockReservations } from '../../src/drivers/stock-reservations.ts'
-import { makeBadRelay } from './bad-relay.ts'
-import type { Badness } from './bad-relay.ts'
+import { makeBadRelay } from '../support/bad-relay.ts'
+import type { Badness } from '../support/bad-relay.ts'
 import { makeClient, makeNode, makeRelay, until } from './relay-nodes.ts'
 import type { ClientNode, TestNode } from './relay-nodes.ts'
 
 const quick = { timeout: 60_000 }
 
-const known = (...relays: TestNode[]) =>
+type Offered = Pick<TestNode, 'id' | 'address'>
+
+const known = (...relays: Offered[]) =>
   relays.map((relay) => ({ id: relay.id, address: relay.address() }))
 
-function offer(client: ClientNode, ...relays: TestNode[]): void {
+function offer(client: ClientNode, ...relays: Offered[]): void {
   for (const { id } of relays) client.relaying.candidate({ peer: id, source: 'exchange' })
   client.relaying.need(true)
 }

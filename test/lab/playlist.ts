@@ -1,6 +1,7 @@
 /** The scenarios by name. */
 import { examples } from './examples.ts'
 import { fallback, interfaceChange, rehome, survive } from './moves.ts'
+import { relayLoss } from './relays.ts'
 import { bigTransfer, smallSwarm, type Note } from './scenarios.ts'
 
 /** What plays a scenario; `limits` says whether times are judged or only printed. */
@@ -13,6 +14,7 @@ export const SCENARIOS = {
   survive: { title: 'a download moves from a relay to a direct path', play: survive },
   fallback: { title: 'a direct path dies under a download, and comes back', play: fallback },
   rehome: { title: "the router's address changes under a download", play: rehome },
+  relays: { title: 'relays die, restart and swallow; all bootstraps are gone', play: relayLoss },
   interface: { title: "a host's interface changes under a download", play: interfaceChange },
 } as const satisfies Record<string, { title: string; play: Scenario }>
 

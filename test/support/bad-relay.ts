@@ -1,5 +1,5 @@
 /** Relays that grant reservations gladly and keep none of their promises, each in another way. */
-import type { Connection, PrivateKey, Stream } from '@libp2p/interface'
+import type { Connection, Libp2p, Stream } from '@libp2p/interface'
 import { RELAY_V2_HOP_CODEC, RELAY_V2_STOP_CODEC } from '@libp2p/circuit-relay-v2'
 import { peerIdFromMultihash } from '@libp2p/peer-id'
 import * as Digest from 'multiformats/hashes/digest'
@@ -14,8 +14,7 @@ import {
 import * as wire from '../../protocols/relaying/wire.ts'
 import { frames } from '../../src/net/frames.ts'
 import type { Frames } from '../../src/net/frames.ts'
-import { makeNode } from './relay-nodes.ts'
-import type { TestNode } from './relay-nodes.ts'
+import { loopbackPeer } from './loopback.ts'
 
 /** What becomes of a circuit. */
 export type Badness =
@@ -40,7 +39,11 @@ const Answer = message({
   status: uint32(5),
 })
 
-export interface BadRelay extends TestNode {
+export interface BadRelay extends AsyncDisposable {
+  libp2p: Libp2p
+  id: string
+  /** Its address on loopback, with the peer id. */
+  address(): string
   badness: Badness
   /** Reservations granted, and circuits asked for. */
   granted: number
@@ -51,20 +54,20 @@ export interface BadRelay extends TestNode {
 }
 
 /** A relay that is as bad as it is told to be; that can be changed while it runs. */
-export async function makeBadRelay(
-  badness: Badness,
-  options: { privateKey?: PrivateKey } = {},
-): Promise<BadRelay> {
-  const node = await makeNode({}, { ...options, listen: ['/ip4/127.0.0.1/tcp/0'] })
+export async function makeBadRelay(badness: Badness, listen: string[] = []): Promise<BadRelay> {
+  const libp2p = await loopbackPeer({ listen })
   const relay: BadRelay = {
-    ...node,
+    libp2p,
+    id: libp2p.peerId.toString(),
+    address: () => String(libp2p.getMultiaddrs()[0]),
     badness,
     granted: 0,
     asked: 0,
     grantsSeconds: 1_800,
     grants: true,
+    [Symbol.asyncDispose]: async () => libp2p.stop(),
   }
-  await node.libp2p.handle(RELAY_V2_HOP_CODEC, async (stream, connection) => {
+  await libp2p.handle(RELAY_V2_HOP_CODEC, async (stream, connection) => {
     const hop = frames(stream, { maxBytes: wire.MAX_FRAME })
     const { type, peer } = Request.decode(await hop.read(PATIENCE))
     if (type === RESERVE) await grant(relay, stream, hop)

@@ -53,10 +53,38 @@ export interface Condition {
 
 export interface RelayStatus {
   peer: PeerKey
-  state: 'held' | 'reserving'
+  /** `warm`: connected, and asked as soon as one of the others is lost. */
+  state: 'held' | 'reserving' | 'warm'
   /** ISO time when the reservation ends unless renewed. */
   until?: string
   rttMs?: number
+  /** Whether a circuit of our own came through it, when that was last tried. */
+  forwards?: boolean
+}
+
+/** What one party may have of a relay: reservations and circuits at a time, bytes when its budget is full. */
+export interface RelayShare {
+  reservations: number
+  circuits: number
+  bytes: number
+}
+
+/** What a relay has to give, and what is left of it. */
+export interface RelayBudgets {
+  reservations: { used: number; limit: number }
+  circuits: { used: number; limit: number }
+  /** Of all circuits together; used-up ones come back at so many a second. */
+  bytes: { left: number; limit: number; perSecond: number }
+  perPeer: RelayShare
+  perAddress: RelayShare
+  /** A public /24 or /48. */
+  perNetwork: RelayShare
+  /** What sets the limit of reservations. */
+  limitedBy: 'configuration' | 'memory' | 'files' | 'connections'
+  /** The host has no time left: nothing new is taken on. */
+  busy: boolean
+  /** Requests refused since the start, by reason. */
+  refused: Record<string, number>
 }
 
 export interface ServiceInfo {
@@ -92,7 +120,13 @@ export interface NodeStatus {
   /** Relays whose reservations this node holds. */
   relays: RelayStatus[]
   /** What this node does as a relay for others. */
-  serving: { relay: boolean; reservations: number; circuits: number; bytesRelayed: number }
+  serving: {
+    relay: boolean
+    reservations: number
+    circuits: number
+    bytesRelayed: number
+    budgets: RelayBudgets
+  }
   links: { direct: number; relayed: number }
   peersKnown: number
   overlay: OverlayStatus

@@ -26,6 +26,12 @@ export class TokenBucket {
     return true
   }
 
+  /** How much could be taken now. */
+  left(now: Instant): number {
+    this.#refill(now)
+    return this.#tokens
+  }
+
   #refill(now: Instant): void {
     const seconds = Math.max(0, now - this.#at) / 1000 // a clock set back must not empty the bucket
     this.#tokens = Math.min(this.#limits.burst, this.#tokens + seconds * this.#limits.perSecond)

@@ -1,75 +1,25 @@
 import { backoffMs } from '../kernel/backoff.ts'
-import type { Instant, Machine, Tick } from '../kernel/machine.ts'
+import type { Instant, Machine } from '../kernel/machine.ts'
 import { jittered } from '../kernel/rng.ts'
 import type { Rng } from '../kernel/rng.ts'
 import { Timers } from '../kernel/timers.ts'
-import { KEEPER_LIMITS } from './limits.ts'
+import { Candidates, isSound } from './candidates.ts'
+import type { Candidate, Entry, Failure } from './candidates.ts'
+import { described } from './keeper-messages.ts'
+import type { KeeperInput, KeeperOutput, KeptRelay, TestOutcome } from './keeper-messages.ts'
+import { COST, KEEPER_LIMITS } from './limits.ts'
 
-/** Who named a relay. Only the operator's own bootstraps are safe from being pushed out by gossip. */
-export type CandidateSource = 'bootstrap' | 'connected' | 'exchange'
+export type { KeeperInput, KeeperOutput, KeptRelay, TestOutcome }
 
-export interface Candidate {
-  peer: string
-  source: CandidateSource
-  rttMs?: number
-  /** The network it is in, so that the two relays held do not fail together. */
-  group?: string
-  /** It relays for us without a limit. */
-  unlimited?: boolean
-  /** It is known to speak the relay protocol now. */
-  ready?: boolean
-}
+type Alarm = 'answer' | 'rest' | 'expiry' | 'renew' | 'test'
 
-export type Failure = 'refused' | 'unsupported' | 'unreachable'
+/** The one alarm that belongs to no relay; no peer id looks like it. */
+const REVIEW = 'review'
 
-export type KeeperInput =
-  | Tick
-  /** Whether this node needs relays at all. */
-  | { type: 'need'; need: boolean }
-  | ({ type: 'candidate' } & Candidate)
-  | { type: 'candidate-gone'; peer: string }
-  | { type: 'granted'; peer: string; until: Instant }
-  | { type: 'failed'; peer: string; failure: Failure }
-  | { type: 'lost'; peer: string; reason: string }
-
-export type KeeperOutput =
-  /** Connect to it directly if need be, and ask for a reservation. */
-  | { type: 'dial-and-reserve'; peer: string }
-  | { type: 'release'; peer: string }
-  | { type: 'relay.held'; peer: string; until: Instant }
-  | { type: 'relay.renewed'; peer: string; until: Instant }
-  | { type: 'relay.lost'; peer: string; reason: string }
-
-export interface KeptRelay {
-  peer: string
-  state: 'held' | 'reserving'
-  until?: Instant
-  rttMs?: number
-}
-
-type Standing = 'idle' | 'asking' | 'held' | 'resting'
-
-interface Entry extends Candidate {
-  standing: Standing
-  failures: number
-  /** Why it rests. */
-  failure?: Failure
-  until?: Instant
-  /** It served us before: it is asked first. */
-  served: boolean
-}
-
-/** The round trip assumed of a relay that was never measured: between near and far. */
-const UNMEASURED_MS = 200
-/** What sharing a network with a relay already held counts, in milliseconds of round trip. */
-const SAME_GROUP_MS = 500
-/** What each failed try in a row counts. */
-const FAILURE_MS = 1_000
-
-/** Holds reservations at relays while they are needed, and gets lost ones back. See SPEC.md. */
+/** Holds reservations at relays while they are needed, tests them, and gets lost ones back. See SPEC.md. */
 export class RelayKeeper implements Machine<KeeperInput, KeeperOutput> {
   readonly #rng: Rng
-  readonly #entries = new Map<string, Entry>()
+  readonly #candidates = new Candidates()
   readonly #timers = new Timers<string>()
   #needed = false
 
@@ -80,7 +30,7 @@ export class RelayKeeper implements Machine<KeeperInput, KeeperOutput> {
   step(input: KeeperInput, now: Instant): readonly KeeperOutput[] {
     const out: KeeperOutput[] = []
     this.#take(input, now, out)
-    this.#fill(now, out)
+    if (this.#needed) this.#fill(now, out)
     return out
   }
 
@@ -88,170 +38,346 @@ export class RelayKeeper implements Machine<KeeperInput, KeeperOutput> {
     return this.#timers.next()
   }
 
-  /** What is held or being asked for. */
+  /** What is held or asked for, sound ones first, and what is next in turn. */
   relays(): KeptRelay[] {
-    return [...this.#entries.values()].flatMap(({ peer, standing, until, rttMs }) => {
-      if (standing !== 'held' && standing !== 'asking') return []
-      const state = standing === 'held' ? ('held' as const) : ('reserving' as const)
-      const known = until === undefined ? {} : { until }
-      return [{ peer, state, ...known, ...(rttMs === undefined ? {} : { rttMs }) }]
-    })
+    const held = this.#candidates.in('held').sort((a, b) => Number(isSound(b)) - Number(isSound(a)))
+    const spare = this.#needed ? this.#candidates.nextInTurn() : undefined
+    return [
+      ...held.map((each) => described(each, 'held')),
+      ...this.#candidates.in('asking').map((each) => described(each, 'reserving')),
+      ...(spare === undefined ? [] : [described(spare, 'warm')]),
+    ]
   }
 
   #take(input: KeeperInput, now: Instant, out: KeeperOutput[]): void {
+    if (input.type === 'tick') return this.#tick(now, out)
+    if (input.type === 'need') return this.#need(input.need, now, out)
+    if (input.type === 'candidate') return this.#admit(input)
+    const entry = this.#candidates.get(input.peer)
+    if (entry === undefined) {
+      if (input.type === 'granted') out.push({ type: 'release', peer: input.peer })
+      return
+    }
     switch (input.type) {
-      case 'tick':
-        for (const peer of this.#timers.takeDue(now)) this.#wake(peer, now, out)
-        return
-      case 'need':
-        this.#needed = input.need
-        if (!input.need) this.#releaseAll(out)
-        return
-      case 'candidate':
-        return this.#admit(input)
       case 'candidate-gone':
-        return this.#forget(input.peer)
+        return this.#gone(entry)
+      case 'reached':
+        return this.#reached(entry)
+      case 'cut':
+        return this.#cut(entry, now, out)
       case 'granted':
-        return this.#granted(input.peer, input.until, now, out)
+        return this.#granted(entry, input.until, now, out)
       case 'failed':
-        return this.#failed(input.peer, input.failure, now)
+        return this.#failed(entry, input.failure, now)
       case 'lost':
-        return this.#lost(input.peer, input.reason, now, out)
+        return this.#lost(entry, input.reason, now, out)
+      case 'tested':
+        return this.#tested(entry, input, now, out)
+      case 'measured':
+        return measured(entry, input)
     }
   }
 
-  #wake(peer: string, now: Instant, out: KeeperOutput[]): void {
-    const entry = this.#entries.get(peer)
-    if (entry?.standing === 'held') this.#lost(peer, 'it was not renewed in time', now, out)
-    else if (entry?.standing === 'asking') this.#failed(peer, 'unreachable', now)
-    else if (entry?.standing === 'resting') entry.standing = 'idle'
+  #tick(now: Instant, out: KeeperOutput[]): void {
+    for (const name of this.#timers.takeDue(now)) {
+      if (name === REVIEW) {
+        this.#review(now, out)
+        continue
+      }
+      const [alarm, peer] = name.split(' ') as [Alarm, string]
+      const entry = this.#candidates.get(peer)
+      if (entry !== undefined) this.#ring(alarm, entry, now, out)
+    }
+  }
+
+  #ring(alarm: Alarm, entry: Entry, now: Instant, out: KeeperOutput[]): void {
+    switch (alarm) {
+      case 'answer':
+        return this.#failed(entry, 'unreachable', now)
+      case 'rest':
+        if (entry.standing === 'resting') this.#becomes(entry, 'idle')
+        return
+      case 'expiry':
+        return this.#lost(entry, 'it was not renewed in time', now, out)
+      case 'renew':
+        if (entry.standing !== 'held') return
+        out.push({ type: 'renew', peer: entry.peer })
+        // Whoever renews answers long before; should the answer be lost, the next try must not be.
+        return this.#set('renew', entry, now + KEEPER_LIMITS.renewal.maxMs)
+      case 'test':
+        if (entry.standing === 'held') this.#test(entry, now, out)
+    }
+  }
+
+  #need(need: boolean, now: Instant, out: KeeperOutput[]): void {
+    if (need === this.#needed) return
+    this.#needed = need
+    if (need) return this.#timers.set(REVIEW, now + KEEPER_LIMITS.reviewMs)
+    this.#timers.clear(REVIEW)
+    for (const entry of this.#candidates.in('held')) {
+      this.#release(entry, 'not needed any more', out)
+    }
+    for (const entry of this.#candidates.in('asking', 'reaching')) this.#becomes(entry, 'idle')
   }
 
   #admit(candidate: Candidate): void {
-    const known = this.#entries.get(candidate.peer)
-    if (known === undefined) {
-      if (!this.#makeRoom(candidate.source)) return
-      const fresh: Entry = { ...candidate, standing: 'idle', failures: 0, served: false }
-      this.#entries.set(candidate.peer, fresh)
-      return
-    }
-    const source = known.source === 'bootstrap' ? 'bootstrap' : candidate.source
-    Object.assign(known, candidate, { source })
-    // It did not speak the protocol when we asked, and now it does: a node that found itself public.
-    if (candidate.ready === true && known.failure === 'unsupported') this.#wakeEarly(known)
-  }
-
-  #wakeEarly(entry: Entry): void {
-    delete entry.failure
-    entry.failures = 0
+    const entry = this.#candidates.admit(candidate)
+    if (entry === undefined || candidate.connected !== true) return
+    if (entry.standing === 'reaching') return this.#reached(entry)
+    // It could not be reached or was no relay when we tried, and now it is here and says that it is one.
     if (entry.standing !== 'resting') return
-    entry.standing = 'idle'
-    this.#timers.clear(entry.peer)
+    if (entry.failure === 'refused' || entry.failure === 'silent') return
+    if (entry.losses > KEEPER_LIMITS.hastyReturns) return
+    entry.failures = 0
+    this.#becomes(entry, 'idle')
   }
 
-  #forget(peer: string): void {
-    const standing = this.#entries.get(peer)?.standing
-    if (standing === 'held' || standing === 'asking') return
-    this.#entries.delete(peer)
-    this.#timers.clear(peer)
+  /** Forgotten at once, unless it is of use or may be coming back: who restarts says farewell as well. */
+  #gone(entry: Entry): void {
+    entry.gone = true
+    const unused = entry.standing === 'idle' || entry.standing === 'resting'
+    if (unused && !entry.served) this.#forget(entry)
   }
 
-  #granted(peer: string, until: Instant, now: Instant, out: KeeperOutput[]): void {
-    const entry = this.#entries.get(peer)
-    const renewed = entry?.standing === 'held'
-    const room = this.#count('held') < KEEPER_LIMITS.wanted
-    if (entry === undefined || !this.#needed || until <= now || !(renewed || room)) {
+  #forget({ peer }: Entry): void {
+    this.#candidates.delete(peer)
+    for (const alarm of ALARMS) this.#timers.clear(`${alarm} ${peer}`)
+  }
+
+  #reached(entry: Entry): void {
+    entry.connected = true
+    if (entry.standing === 'reaching') this.#becomes(entry, 'idle')
+  }
+
+  #cut(entry: Entry, now: Instant, out: KeeperOutput[]): void {
+    entry.connected = false
+    if (entry.standing === 'held') this.#lost(entry, 'the connection to it closed', now, out)
+    else if (entry.standing === 'asking') this.#failed(entry, 'unreachable', now)
+    else if (entry.standing === 'idle' && this.#needed) {
+      entry.lostAt = now
+      this.#return(entry, now)
+    }
+  }
+
+  #granted(entry: Entry, until: Instant, now: Instant, out: KeeperOutput[]): void {
+    const { peer } = entry
+    if (!this.#needed || until <= now) {
       out.push({ type: 'release', peer })
-      if (entry?.standing === 'asking') this.#idle(entry)
+      if (entry.standing === 'asking') this.#becomes(entry, 'idle')
       return
     }
-    if (renewed && entry.until === until) return
-    Object.assign(entry, { standing: 'held', until, failures: 0, served: true })
-    delete entry.failure
-    this.#timers.set(peer, until)
-    out.push({ type: renewed ? 'relay.renewed' : 'relay.held', peer, until })
+    if (entry.standing === 'held') {
+      if (entry.until === until) return
+      this.#holds(entry, until, now)
+      out.push({ type: 'relay.renewed', peer, until })
+      return
+    }
+    // The stock client also reserves by itself, when somebody comes through a relay that it does not know.
+    const asked = entry.standing === 'asking'
+    if (!asked && this.#candidates.sound().length >= KEEPER_LIMITS.wanted) {
+      out.push({ type: 'release', peer })
+      return
+    }
+    this.#becomes(entry, 'held')
+    Object.assign(entry, { heldSince: now, served: true, connected: true, silent: 0 })
+    delete entry.provedAt
+    this.#holds(entry, until, now)
+    out.push({ type: 'relay.held', peer, until })
+    this.#test(entry, now, out)
   }
 
-  #failed(peer: string, failure: Failure, now: Instant): void {
-    const entry = this.#entries.get(peer)
-    if (entry?.standing !== 'asking') return
+  /** A reservation, new or renewed, and when the next one is due. */
+  #holds(entry: Entry, until: Instant, now: Instant): void {
+    Object.assign(entry, { until, failures: 0, fading: false })
+    const share = (until - now) * KEEPER_LIMITS.renewShare
+    const ahead = jittered(Math.min(share, KEEPER_LIMITS.renewAheadMs), 0.1, this.#rng)
+    this.#set('renew', entry, until - ahead)
+    this.#set('expiry', entry, until)
+  }
+
+  #failed(entry: Entry, failure: Failure, now: Instant): void {
+    if (entry.standing === 'held') return this.#notRenewed(entry, now)
+    if (entry.standing !== 'asking' && entry.standing !== 'reaching') return
+    const hasty = entry.lostAt !== undefined && now - entry.lostAt < KEEPER_LIMITS.returnForMs
+    if (failure === 'unreachable') {
+      entry.connected = false
+      if (hasty && entry.losses <= KEEPER_LIMITS.hastyReturns) return this.#return(entry, now)
+      if (entry.gone) return this.#forget(entry)
+    }
     entry.failures++
+    this.#rest(entry, failure, now)
+  }
+
+  /** It still keeps its promise, but will not give another: a successor is looked for meanwhile. */
+  #notRenewed(entry: Entry, now: Instant): void {
+    entry.failures++
+    entry.fading = true
+    this.#set('renew', entry, now + backoffMs(entry.failures, KEEPER_LIMITS.renewal, this.#rng))
+  }
+
+  #lost(entry: Entry, reason: string, now: Instant, out: KeeperOutput[]): void {
+    if (entry.standing !== 'held') return
+    const steady = now - (entry.heldSince ?? now) >= KEEPER_LIMITS.steadyMs
+    entry.losses = steady ? 1 : entry.losses + 1
+    entry.lostAt = now
+    out.push({ type: 'relay.lost', peer: entry.peer, reason })
+    this.#return(entry, now)
+  }
+
+  /** Soon again; but who takes us and drops us over and over is met with patience. */
+  #return(entry: Entry, now: Instant): void {
+    if (entry.losses > KEEPER_LIMITS.hastyReturns) {
+      entry.failures = entry.losses - KEEPER_LIMITS.hastyReturns
+      return this.#rest(entry, 'unreachable', now)
+    }
+    this.#becomes(entry, 'resting')
+    this.#set('rest', entry, now + jittered(KEEPER_LIMITS.returnMs, 0.4, this.#rng))
+  }
+
+  #rest(entry: Entry, failure: Failure, now: Instant): void {
+    const limits = KEEPER_LIMITS[failure === 'unsupported' ? 'refused' : failure]
+    this.#becomes(entry, 'resting')
     entry.failure = failure
-    const limits = failure === 'unreachable' ? KEEPER_LIMITS.unreachable : KEEPER_LIMITS.refused
-    this.#rest(entry, now + backoffMs(entry.failures, limits, this.#rng))
+    const times = failure === 'silent' ? entry.silences : entry.failures
+    this.#set('rest', entry, now + backoffMs(times, limits, this.#rng))
   }
 
-  #lost(peer: string, reason: string, now: Instant, out: KeeperOutput[]): void {
-    const entry = this.#entries.get(peer)
-    if (entry?.standing !== 'held') return
-    delete entry.until
-    this.#rest(entry, now + jittered(KEEPER_LIMITS.returnMs, 0.4, this.#rng))
-    out.push({ type: 'relay.lost', peer, reason })
+  #test(entry: Entry, now: Instant, out: KeeperOutput[]): void {
+    out.push({ type: 'test', peer: entry.peer })
+    // As with renewals: a lost answer must not be the last.
+    this.#set('test', entry, now + 2 * KEEPER_LIMITS.testEveryMs)
   }
 
-  #rest(entry: Entry, until: Instant): void {
-    entry.standing = 'resting'
-    this.#timers.set(entry.peer, until)
-  }
-
-  #idle(entry: Entry): void {
-    entry.standing = 'idle'
-    delete entry.until
-    this.#timers.clear(entry.peer)
-  }
-
-  #releaseAll(out: KeeperOutput[]): void {
-    for (const entry of this.#entries.values()) {
-      if (entry.standing === 'held') {
-        out.push({ type: 'release', peer: entry.peer })
-        out.push({ type: 'relay.lost', peer: entry.peer, reason: 'not needed any more' })
-      }
-      if (entry.standing === 'held' || entry.standing === 'asking') this.#idle(entry)
+  #tested(
+    entry: Entry,
+    { outcome, ms }: { outcome: TestOutcome; ms?: number },
+    now: Instant,
+    out: KeeperOutput[],
+  ): void {
+    if (entry.standing !== 'held') return
+    if (outcome === 'unclear') return this.#set('test', entry, now + KEEPER_LIMITS.unclearMs)
+    if (outcome === 'forwards') {
+      entry.silent = 0
+      entry.silences = 0
+      entry.provedAt = now
+      if (ms !== undefined) entry.lagMs = smooth(entry.lagMs, lagOf(entry, ms))
+      return this.#set('test', entry, now + jittered(KEEPER_LIMITS.testEveryMs, 0.25, this.#rng))
     }
+    entry.silent++
+    if (entry.silent < KEEPER_LIMITS.silentTests) {
+      return this.#set('test', entry, now + KEEPER_LIMITS.retestMs)
+    }
+    this.#giveUp(entry, now, out)
   }
 
+  /** A relay that failed us while held. */
+  #giveUp(entry: Entry, now: Instant, out: KeeperOutput[]): void {
+    const silent = entry.silent > 0
+    if (silent) entry.silences++
+    this.#release(entry, silent ? 'it passes nothing on' : 'it would not renew', out)
+    entry.served = false
+    this.#rest(entry, silent ? 'silent' : 'refused', now)
+  }
+
+  #release(entry: Entry, reason: string, out: KeeperOutput[]): void {
+    out.push({ type: 'release', peer: entry.peer })
+    out.push({ type: 'relay.lost', peer: entry.peer, reason })
+    this.#becomes(entry, 'idle')
+  }
+
+  /** The only way from one standing to another: what belonged to the old one ends. */
+  #becomes(entry: Entry, standing: Entry['standing']): void {
+    for (const alarm of ALARMS) this.#timers.clear(`${alarm} ${entry.peer}`)
+    entry.standing = standing
+    delete entry.failure
+    if (standing === 'held') return
+    delete entry.until
+    entry.silent = 0
+    entry.fading = false
+  }
+
+  #set(alarm: Alarm, { peer }: Entry, at: Instant): void {
+    this.#timers.set(`${alarm} ${peer}`, at)
+  }
+
+  /** Asks as many as are missing, and lets go what has been replaced: make before break. */
   #fill(now: Instant, out: KeeperOutput[]): void {
-    while (this.#needed && this.#count('held', 'asking') < KEEPER_LIMITS.wanted) {
-      const best = this.#best()
-      if (best === undefined) return
-      best.standing = 'asking'
-      this.#timers.set(best.peer, now + KEEPER_LIMITS.answerMs)
-      out.push({ type: 'dial-and-reserve', peer: best.peer })
+    while (this.#count('asking') + this.#candidates.sound().length < KEEPER_LIMITS.wanted) {
+      const best = this.#candidates.nextInTurn()
+      if (best === undefined || !this.#hasRoom()) break
+      this.#ask(best, now, out)
+    }
+    if (this.#candidates.sound().length >= KEEPER_LIMITS.wanted) this.#letGo(now, out)
+    this.#reachSpares(now, out)
+  }
+
+  #letGo(now: Instant, out: KeeperOutput[]): void {
+    for (const entry of this.#candidates.in('held')) {
+      if (!isSound(entry)) this.#giveUp(entry, now, out)
+    }
+    while (this.#candidates.sound().length > KEEPER_LIMITS.wanted) {
+      this.#release(this.#candidates.worstHeld().entry, 'another relay took its place', out)
     }
   }
 
-  #best(): Entry | undefined {
-    const taken = this.#with('held', 'asking').flatMap(({ group }) => group ?? [])
-    const idle = this.#with('idle')
-    if (idle.length === 0) return undefined
-    return idle.reduce((a, b) => (cost(b, taken) < cost(a, taken) ? b : a))
+  /** Connections to the next ones in turn, so that a reservation is one round trip away. */
+  #reachSpares(now: Instant, out: KeeperOutput[]): void {
+    const missing = KEEPER_LIMITS.wanted - this.#candidates.sound().length - this.#count('asking')
+    const wanted = Math.max(missing, 0) + KEEPER_LIMITS.warm
+    while (this.#candidates.spares().length + this.#count('reaching') < wanted) {
+      const idle = this.#candidates.in('idle').filter(({ connected }) => connected !== true)
+      const best = this.#candidates.cheapest(idle, this.#candidates.groups())
+      if (best === undefined) return
+      this.#becomes(best, 'reaching')
+      this.#set('answer', best, now + KEEPER_LIMITS.reachMs)
+      out.push({ type: 'reach', peer: best.peer })
+    }
   }
 
-  /** The worst of those not in use leaves; gossip never pushes out a bootstrap. */
-  #makeRoom(forSource: CandidateSource): boolean {
-    if (this.#entries.size < KEEPER_LIMITS.maxCandidates) return true
-    const idle = this.#with('idle', 'resting').filter(
-      ({ source, served }) => forSource === 'bootstrap' || (source !== 'bootstrap' && !served),
-    )
-    if (idle.length === 0) return false
-    const worst = idle.reduce((a, b) => (cost(b, []) > cost(a, []) ? b : a))
-    this.#forget(worst.peer)
-    return true
+  #ask(entry: Entry, now: Instant, out: KeeperOutput[]): void {
+    this.#becomes(entry, 'asking')
+    this.#set('answer', entry, now + KEEPER_LIMITS.answerMs)
+    out.push({ type: 'reserve', peer: entry.peer })
   }
 
-  #count(...standings: Standing[]): number {
-    return this.#with(...standings).length
+  /** Whether the spare one is better by far than the worst that is held; both must have been measured. */
+  #review(now: Instant, out: KeeperOutput[]): void {
+    this.#timers.set(REVIEW, now + KEEPER_LIMITS.reviewMs)
+    if (this.#candidates.sound().length < KEEPER_LIMITS.wanted || !this.#hasRoom()) return
+    const { entry: worst, cost: before } = this.#candidates.worstHeld()
+    const taken = this.#candidates.groups(worst)
+    const spares = this.#candidates.spares().filter(({ rttMs }) => rttMs !== undefined)
+    const best = this.#candidates.cheapest(spares, taken)
+    if (best === undefined || worst.rttMs === undefined) return
+    const after = this.#candidates.cost(best, taken)
+    if (after < before * COST.betterShare && before - after >= COST.betterMs) {
+      this.#ask(best, now, out)
+    }
   }
 
-  #with(...standings: Standing[]): Entry[] {
-    return [...this.#entries.values()].filter(({ standing }) => standings.includes(standing))
+  #count(...standings: Entry['standing'][]): number {
+    return this.#candidates.in(...standings).length
+  }
+
+  #hasRoom(): boolean {
+    return this.#count('held', 'asking') < KEEPER_LIMITS.most
   }
 }
 
-/** Milliseconds of round trip, with everything else that matters expressed in them. */
-function cost(entry: Entry, taken: string[]): number {
-  const distance = entry.rttMs ?? UNMEASURED_MS
-  const shared = entry.group !== undefined && taken.includes(entry.group) ? SAME_GROUP_MS : 0
-  const bonus = (entry.unlimited === true ? 100 : 0) + (entry.served ? 100 : 0)
-  return distance + shared + entry.failures * FAILURE_MS - bonus
+const ALARMS: readonly Alarm[] = ['answer', 'rest', 'expiry', 'renew', 'test']
+
+/** A question and its answer pass the relay twice each way. */
+function lagOf({ rttMs }: Entry, ms: number): number {
+  return rttMs === undefined ? 0 : Math.max(0, ms - 2 * rttMs)
+}
+
+function measured(entry: Entry, { rttMs, pathMs }: { rttMs?: number; pathMs?: number }): void {
+  if (rttMs !== undefined) entry.rttMs = smooth(entry.rttMs, rttMs)
+  if (pathMs === undefined || entry.rttMs === undefined) return
+  entry.beyondMs = smooth(entry.beyondMs, Math.max(0, pathMs - entry.rttMs))
+}
+
+/** One slow answer is no habit. */
+function smooth(before: number | undefined, now: number): number {
+  return before === undefined ? now : before * 0.7 + now * 0.3
 }

@@ -98,12 +98,7 @@ export function renderStatus(status: NodeStatus): string {
     ['NAT', `mapping ${nat.mapping}, filtering ${nat.filtering}${mapping}`],
     ...list('Seen as', nat.externalAddresses, 'nobody has said yet'),
     ...list('Relays', status.relays.map(relayLine), 'none held'),
-    [
-      'Relaying',
-      serving.relay
-        ? `for others: ${number(serving.reservations, 'reservation')}, ${number(serving.circuits, 'circuit')}`
-        : 'not for others',
-    ],
+    ['Relaying', serving.relay ? `for others: ${servingLine(serving)}` : 'not for others'],
     [
       'Links',
       `${links.direct} direct, ${links.relayed} relayed; ${number(status.peersKnown, 'peer')} known`,
@@ -124,9 +119,18 @@ function list(title: string, lines: readonly string[], none: string): string[][]
   return lines.map((line, i) => [i === 0 ? title : '', clean(line)])
 }
 
-function relayLine({ peer, state, until, rttMs }: NodeStatus['relays'][number]): string {
+function relayLine({ peer, state, until, rttMs, forwards }: NodeStatus['relays'][number]): string {
   const end = until === undefined ? '' : ` until ${clock(until)}`
-  return `${peer} ${state}${end}${rttMs === undefined ? '' : `, ${formatMs(rttMs)}`}`
+  const far = rttMs === undefined ? '' : `, ${formatMs(rttMs)}`
+  return `${peer} ${state}${end}${far}${forwards === false ? ', passes nothing on' : ''}`
+}
+
+function servingLine({ reservations, circuits, budgets }: NodeStatus['serving']): string {
+  const { limitedBy, bytes, busy } = budgets
+  const why = limitedBy === 'configuration' ? '' : `, as ${limitedBy} allow`
+  const left = `${Math.floor((100 * bytes.left) / bytes.limit)} % of the bytes left`
+  const most = `${number(reservations, 'reservation')} of ${budgets.reservations.limit}${why}`
+  return `${most}, ${number(circuits, 'circuit')}, ${left}${busy ? '; too busy for more' : ''}`
 }
 
 /** A condition with its remedy on a line of its own. */

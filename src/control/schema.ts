@@ -90,6 +90,30 @@ const forwardInfo = z.object({
   bytesOut: z.int(),
 }) satisfies z.ZodType<node.ForwardInfo>
 
+const relayShare = z.object({
+  reservations: z.int(),
+  circuits: z.int(),
+  bytes: z.int(),
+}) satisfies z.ZodType<node.RelayShare>
+
+const usedOf = z.object({ used: z.int(), limit: z.int() })
+
+const relayBudgets = z.object({
+  reservations: usedOf,
+  circuits: usedOf,
+  bytes: z
+    .object({ left: z.int(), limit: z.int(), perSecond: z.int() })
+    .describe('of all circuits together; used-up ones come back at so many a second'),
+  perPeer: relayShare,
+  perAddress: relayShare,
+  perNetwork: relayShare.describe('a public /24 or /48'),
+  limitedBy: z
+    .enum(['configuration', 'memory', 'files', 'connections'])
+    .describe('what sets the limit of reservations'),
+  busy: z.boolean().describe('the host has no time left: nothing new is taken on'),
+  refused: z.record(z.string(), z.int()).describe('requests refused since the start, by reason'),
+}) satisfies z.ZodType<node.RelayBudgets>
+
 const nodeStatus = z.object({
   peerId: peer,
   version: z.string(),
@@ -102,9 +126,15 @@ const nodeStatus = z.object({
   relays: z.array(
     z.object({
       peer,
-      state: z.enum(['held', 'reserving']),
+      state: z
+        .enum(['held', 'reserving', 'warm'])
+        .describe('warm: connected, and asked as soon as one of the others is lost'),
       until: time.exactOptional(),
       rttMs: z.number().exactOptional(),
+      forwards: z
+        .boolean()
+        .exactOptional()
+        .describe('whether a circuit of our own came through it, when that was last tried'),
     }),
   ),
   overlay: z.object({
@@ -122,6 +152,7 @@ const nodeStatus = z.object({
     reservations: z.int(),
     circuits: z.int(),
     bytesRelayed: z.int(),
+    budgets: relayBudgets,
   }),
   links: z.object({ direct: z.int(), relayed: z.int() }),
   peersKnown: z.int(),

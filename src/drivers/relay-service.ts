@@ -11,30 +11,45 @@ import type {
   TypedEventTarget,
 } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
+import { capacityOf } from '../../protocols/relaying/capacity.ts'
+import type { Resources } from '../../protocols/relaying/capacity.ts'
+import { Ledger } from '../../protocols/relaying/ledger.ts'
+import type { Budgets, Party, Refusal } from '../../protocols/relaying/ledger.ts'
 import { SERVING_LIMITS } from '../../protocols/relaying/limits.ts'
 import type { CircuitLimit } from '../../protocols/relaying/limits.ts'
-import { admitReservation } from '../../protocols/relaying/serving.ts'
-import type { Refusal } from '../../protocols/relaying/serving.ts'
 import * as wire from '../../protocols/relaying/wire.ts'
 import { parseAddress } from '../../protocols/kernel/address.ts'
 import { overlay } from '../net/overlay.ts'
 import { Circuits, rewriteFirst } from './relay-circuits.ts'
 import type { Circuit } from './relay-circuits.ts'
+import { systemClock } from './clock.ts'
 import { expirySignal } from './relay-expiry.ts'
+import { HostResources } from './resources.ts'
 
 export type RelayServiceComponents = CircuitRelayServerComponents & {
   events: TypedEventTarget<Libp2pEvents>
 }
 
 export interface RelayServiceInit {
-  /** What a circuit between two peers may use; undefined for no limit. Default: alike for all. */
+  /** What a circuit between two peers may use at most; undefined for no limit. Default: what members may. */
   limitFor?: (source: string, target: string) => CircuitLimit | undefined
+  /** What the host has to give. Default: what is measured of this process. */
+  resources?: () => Resources
+  /** What `capacity` tells has changed by much. */
+  changed?: () => void
+}
+
+/** How many reservations this host can give, and how many more. */
+export interface SlotCount {
+  slotsTotal: number
+  slotsFree: number
 }
 
 /** One relay request while the stock service handles it. */
 interface Request {
-  readonly source: string
-  refusal?: Refusal
+  readonly source: Party
+  /** Our own status, in place of the stock server's. */
+  status?: number
   circuit?: Circuit
   stop?: Stream
   carried: boolean
@@ -45,25 +60,39 @@ type StockServer = ReturnType<ReturnType<typeof circuitRelayServer>> & {
   stop(): Promise<void>
 }
 
-const STATUS: Record<Refusal, number> = {
-  full: wire.STATUS_RESERVATION_REFUSED,
-  'too-many-of-address': wire.STATUS_RESERVATION_REFUSED,
-  'too-many-circuits': wire.STATUS_RESOURCE_LIMIT_EXCEEDED,
-}
+/** How often the host is measured again: memory and load change within seconds. */
+const MEASURE_MS = 10_000
+
+/** Where nobody says otherwise: libp2p's own limit of connections. */
+const STOCK_CONNECTIONS = 300
+
+/** Changes of one part in so many are told. */
+const NEWS_SHARE = 8
 
 /** The stock relay server as a service that can be switched on and off, counted and bounded. */
 export class RelayService {
   readonly #components: RelayServiceComponents
   readonly #limitFor: NonNullable<RelayServiceInit['limitFor']>
+  readonly #changed: () => void
+  readonly #resources: () => Resources
   readonly #requests = new AsyncLocalStorage<Request>()
-  readonly #circuits = new Circuits()
+  readonly #ledger: Ledger
+  readonly #circuits: Circuits
+  #measuring: NodeJS.Timeout | undefined
+  #told: SlotCount = { slotsTotal: 0, slotsFree: 0 }
   #stock: StockServer | undefined
   /** Switching takes a moment; the next switch waits for the one before. */
   #switching: Promise<void> = Promise.resolve()
 
   constructor(components: RelayServiceComponents, init: RelayServiceInit = {}) {
     this.#components = components
-    this.#limitFor = init.limitFor ?? defaultLimit
+    this.#limitFor = init.limitFor ?? (() => SERVING_LIMITS.member)
+    this.#changed = init.changed ?? (() => {})
+    const host = new HostResources(STOCK_CONNECTIONS)
+    this.#resources = init.resources ?? (() => host.measure())
+    const nothing = { reservations: 0, circuits: 0 }
+    this.#ledger = new Ledger(capacityOf(this.#resources(), nothing), systemClock.now())
+    this.#circuits = new Circuits(this.#ledger)
   }
 
   get serving(): boolean {
@@ -79,9 +108,16 @@ export class RelayService {
     }
   }
 
-  capacity(): { slotsTotal: number; slotsFree: number } {
-    const slotsTotal = SERVING_LIMITS.maxReservations
-    return { slotsTotal, slotsFree: slotsTotal - this.stats().reservations }
+  /** What is left of what this host gives. */
+  budgets(): Budgets {
+    return this.#ledger.budgets(systemClock.now())
+  }
+
+  /** What other members are told. */
+  capacity(): SlotCount {
+    const { reservations, busy } = this.budgets()
+    const { used, limit } = reservations
+    return { slotsTotal: limit, slotsFree: busy ? 0 : Math.max(0, limit - used) }
   }
 
   /** Who holds a reservation here, and until when. */
@@ -119,6 +155,7 @@ export class RelayService {
   async #switchOn(): Promise<void> {
     if (this.#stock !== undefined) return
     const stock = circuitRelayServer({
+      hopTimeout: SERVING_LIMITS.requestMs,
       // Limits are stated and kept by us: the stock server states milliseconds as seconds, and counts
       // both directions together.
       reservations: {
@@ -129,14 +166,18 @@ export class RelayService {
       maxOutboundStopStreams: SERVING_LIMITS.maxCircuitsPerPeer + 1,
     })(this.#shimmed()) as StockServer
     repairExpiry(stock.reservations)
+    this.#count(stock.reservations)
     await stock.start()
     this.#stock = stock
+    this.#measure()
+    this.#measuring = setInterval(() => this.#measure(), MEASURE_MS).unref()
   }
 
   async #switchOff(): Promise<void> {
     const stock = this.#stock
     if (stock === undefined) return
     this.#stock = undefined
+    clearInterval(this.#measuring)
     for (const { signal } of stock.reservations.values()) signal.clear()
     await stock.stop()
   }
@@ -148,6 +189,47 @@ export class RelayService {
     // The stock server would keep the slot of a vanished client until it expires.
     reservation.signal.clear()
     reservations?.delete(detail.remotePeer)
+  }
+
+  #measure(): void {
+    const given = { reservations: this.stats().reservations, circuits: this.#circuits.size }
+    this.#ledger.resize(capacityOf(this.#resources(), given))
+    this.#tell()
+  }
+
+  /** Not every reservation is news for all members: an eighth more or less is, and the last and the first one. */
+  #tell(): void {
+    const now = this.capacity()
+    const was = this.#told
+    const news = now.slotsFree > 0 !== was.slotsFree > 0
+    const moved = Math.max(
+      Math.abs(now.slotsTotal - was.slotsTotal),
+      Math.abs(now.slotsFree - was.slotsFree),
+    )
+    if (!news && moved * NEWS_SHARE < now.slotsTotal) return
+    this.#told = now
+    this.#changed()
+  }
+
+  /** Whoever is in the stock server's map holds a reservation, and nobody else. */
+  #count(reservations: StockServer['reservations']): void {
+    const set = reservations.set.bind(reservations)
+    const remove = reservations.delete.bind(reservations)
+    const clear = reservations.clear.bind(reservations)
+    reservations.set = (peer, reservation) => {
+      this.#ledger.reserved(partyOf(peer, reservation.addr.toString()))
+      this.#tell()
+      return set(peer, reservation)
+    }
+    reservations.delete = (peer) => {
+      this.#ledger.released(peer.toString())
+      this.#tell()
+      return remove(peer)
+    }
+    reservations.clear = () => {
+      for (const peer of reservations.keys()) this.#ledger.released(peer.toString())
+      clear()
+    }
   }
 
   /** What the stock server sees instead of the node's own components. */
@@ -173,11 +255,14 @@ export class RelayService {
   /** Every request runs in a scope of its own, so that the hooks below know which one they serve. */
   #watched(handler: StreamHandler): StreamHandler {
     return async (stream, connection) => {
-      const request: Request = { source: connection.remotePeer.toString(), carried: false }
+      const source = partyOf(connection.remotePeer, connection.remoteAddr.toString())
+      if (this.#ledger.ask(source.peer) !== undefined) return await refuseUnread(stream)
+      const request: Request = { source, carried: false }
       rewriteFirst(stream, (message) => this.#answer(request, stream, message))
       try {
         await this.#requests.run(request, async () => handler(stream, connection))
       } finally {
+        this.#ledger.answered(source.peer)
         if (request.circuit !== undefined && !request.carried) this.#circuits.end(request.circuit)
       }
     }
@@ -185,16 +270,15 @@ export class RelayService {
 
   /** The stock server's answer, with our status for our refusals and the limit in its true units. */
   #answer(request: Request, hop: Stream, message: Uint8Array): Uint8Array {
-    if (request.refusal !== undefined) return wire.hopWithStatus(message, STATUS[request.refusal])
-    const answer = wire.readHopAnswer(message)
-    if (answer?.status !== wire.STATUS_OK) return message
+    if (request.status !== undefined) return wire.hopWithStatus(message, request.status)
+    if (wire.readHopAnswer(message)?.status !== wire.STATUS_OK) return message
     const { circuit, stop, source } = request
-    const limit = this.#limitFor(source, circuit?.target ?? source)
     if (circuit !== undefined && stop !== undefined) {
       request.carried = true
       // The answer itself is still on its way out and is no relayed byte.
-      queueMicrotask(() => this.#circuits.carry(circuit, hop, stop, limit))
+      queueMicrotask(() => this.#circuits.carry(circuit, hop, stop))
     }
+    const limit = circuit === undefined ? this.#limitFor(source.peer, source.peer) : circuit.limit
     return limit === undefined ? message : wire.hopWithLimit(message, limit)
   }
 
@@ -206,7 +290,7 @@ export class RelayService {
       const request = this.#requests.getStore()
       if (request === undefined) return stream
       request.stop = stream
-      const limit = this.#limitFor(request.source, connection.remotePeer.toString())
+      const limit = request.circuit?.limit
       if (limit !== undefined) {
         rewriteFirst(stream, (message) => wire.stopWithLimit(message, limit))
       }
@@ -215,40 +299,41 @@ export class RelayService {
     return overlay(connection, { newStream })
   }
 
-  /** The node's own gater decides first; our capacity second. */
+  /** The node's own gater decides first; our ledger second. */
   #admission(gater: ConnectionGater): Partial<ConnectionGater> {
     return {
-      denyInboundRelayReservation: async (source) => {
-        if ((await gater.denyInboundRelayReservation?.(source)) === true) return true
-        return this.#refused(this.#admitReservation(source))
-      },
-      denyOutboundRelayedConnection: async (source, target) => {
-        if ((await gater.denyOutboundRelayedConnection?.(source, target)) === true) return true
-        const circuit = this.#circuits.begin(source.toString(), target.toString())
-        if (typeof circuit === 'string') return this.#refused(circuit)
+      denyInboundRelayReservation: async (peer) => {
+        if ((await gater.denyInboundRelayReservation?.(peer)) === true) return true
         const request = this.#requests.getStore()
+        const party = request?.source ?? { peer: peer.toString() }
+        const refusal = this.#ledger.admitReservation(party, systemClock.now())
+        return refusal !== undefined && refuse(request, wire.STATUS_RESERVATION_REFUSED)
+      },
+      denyOutboundRelayedConnection: async (peer, target) => {
+        if ((await gater.denyOutboundRelayedConnection?.(peer, target)) === true) return true
+        const request = this.#requests.getStore()
+        const source = request?.source ?? { peer: peer.toString() }
+        const wanted = this.#limitFor(source.peer, target.toString())
+        const circuit = this.#circuits.begin(source, target.toString(), wanted)
+        if (typeof circuit === 'string') return refuse(request, wire.STATUS_RESOURCE_LIMIT_EXCEEDED)
         if (request === undefined) this.#circuits.end(circuit)
         else request.circuit = circuit
         return false
       },
     }
   }
+}
 
-  #admitReservation(source: PeerId): Refusal | undefined {
-    const reservations = this.#stock?.reservations
-    if (reservations === undefined) return 'full'
-    const [connection] = this.#directTo(source)
-    const ip = connection === undefined ? undefined : hostOf(connection.remoteAddr.toString())
-    const ofIp = [...reservations.values()].filter(({ addr }) => hostOf(addr.toString()) === ip)
-    const renewal = reservations.has(source)
-    return admitReservation({ total: reservations.size, ofIp: ofIp.length, renewal })
-  }
+/** The stock server says "permission denied" of whatever the gater refuses; our answer says what it is. */
+function refuse(request: Request | undefined, status: number): true {
+  if (request !== undefined) request.status = status
+  return true
+}
 
-  #refused(refusal: Refusal | undefined): boolean {
-    const request = this.#requests.getStore()
-    if (refusal !== undefined && request !== undefined) request.refusal = refusal
-    return refusal !== undefined
-  }
+/** More requests than are answered at a time: not worth reading. */
+async function refuseUnread(stream: Stream): Promise<void> {
+  stream.send(wire.frame(wire.hopRefusal(wire.STATUS_RESOURCE_LIMIT_EXCEEDED)))
+  await stream.close({ signal: AbortSignal.timeout(SERVING_LIMITS.requestMs) })
 }
 
 /** A libp2p service that relays for others while it is told to. */
@@ -260,10 +345,6 @@ export function relayService(
 
 /** The protocol id by which relays are recognised. */
 export const RELAY_PROTOCOL = RELAY_V2_HOP_CODEC
-
-function defaultLimit(): CircuitLimit {
-  return { seconds: SERVING_LIMITS.circuitSeconds, bytes: SERVING_LIMITS.circuitBytes }
-}
 
 /**
  * The stock server's expiry signals cannot be reset twice (an older alarm still fires and ends a
@@ -301,6 +382,7 @@ function pick(components: RelayServiceComponents): CircuitRelayServerComponents 
   }
 }
 
-function hostOf(address: string): string | undefined {
-  return parseAddress(address)?.host
+function partyOf(peer: PeerId, address: string): Party {
+  const host = parseAddress(address)?.host
+  return { peer: peer.toString(), ...(host === undefined ? {} : { host }) }
 }

@@ -90,6 +90,15 @@ export class Connector {
   }
 
   /**
+   * One try for a direct path, at the addresses known now and the one given, without waiting for news: for who has a
+   * schedule of its own.
+   */
+  async reach(peer: PeerKey, address: Address | undefined, signal: AbortSignal): Promise<void> {
+    if (this.#deps.links.has(peer)) return await this.#untilDirect(peer, signal)
+    await this.#tryOnce(peer, address, signal)
+  }
+
+  /**
    * Dials a peer at known addresses only; for membership, which has asked for exactly these. Without `punch` a relayed
    * link is all that is wanted.
    */

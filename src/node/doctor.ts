@@ -182,10 +182,16 @@ function relays({ relays: held, reachability: { verdict }, serving }: NodeStatus
   const check = { code: 'relay.held', title: 'Relays' }
   const count = held.filter(({ state }) => state === 'held').length
   if (verdict === 'public' || (verdict === 'unknown' && held.length === 0)) {
-    const text = serving.relay
-      ? `relays for others: ${serving.reservations} reservations, ${serving.circuits} circuits`
-      : 'needs no relay'
-    return { ...check, result: 'ok', text }
+    return { ...check, ...asRelay(serving) }
+  }
+  const silent = held.filter(({ forwards }) => forwards === false)
+  if (silent.length > 0) {
+    return {
+      ...check,
+      result: 'warning',
+      text: `${silent.map(({ peer }) => peer).join(', ')} passes nothing on`,
+      meaning: 'another relay is looked for',
+    }
   }
   if (count >= 2) return { ...check, result: 'ok', text: `${count} relays held` }
   return {
@@ -199,6 +205,23 @@ function relays({ relays: held, reachability: { verdict }, serving }: NodeStatus
     remedy: 'the overlay needs public members that relay: run one with a public address',
   }
 }
+
+/** What a node that needs no relay is for others. */
+function asRelay({ relay, reservations, circuits, budgets }: NodeStatus['serving']) {
+  if (!relay) return { result: 'ok' as const, text: 'needs no relay' }
+  const { limit } = budgets.reservations
+  const text = `relays for others: ${reservations} of ${limit} reservations, ${circuits} circuits`
+  const { limitedBy } = budgets
+  if (limitedBy === 'configuration' || limit > SMALL_RELAY) return { result: 'ok' as const, text }
+  return {
+    result: 'warning' as const,
+    text: `${text}, as ${limitedBy} are scarce`,
+    remedy: 'give it more memory and open files, or --relay off',
+  }
+}
+
+/** A relay with fewer places than this is of little use to an overlay. */
+const SMALL_RELAY = 32
 
 /** Years in which no clock can honestly be. */
 const BUILT = 2026

@@ -16,11 +16,13 @@ import type {
   TransportManager,
 } from '@libp2p/interface-internal'
 import { noise } from '@libp2p/noise'
+import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import { ping } from '@libp2p/ping'
 import { preSharedKey } from '@libp2p/pnet'
 import { yamux } from '@libp2p/yamux'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
+import { CircuitTest } from '../drivers/circuit-test.ts'
 import { eagerMuxer, eagerProtector, eagerTransport } from '../net/eager/index.ts'
 import { tcpReuse } from '../net/tcp-reuse/index.ts'
 import type { TcpReuseTransport } from '../net/tcp-reuse/index.ts'
@@ -54,6 +56,7 @@ export interface Libp2pOptions {
 export interface Libp2pNode {
   seam: Seam
   transport: TcpReuseTransport
+  circuitTest: CircuitTest
   start(): Promise<void>
   stop(): Promise<void>
 }
@@ -62,7 +65,7 @@ export interface Libp2pNode {
 const FOREVER_MS = 10 * 365 * 24 * 3_600_000
 
 /** Open connections of a node; a relay with 512 reservations and their visitors fits. */
-const MAX_CONNECTIONS = 1_024
+export const MAX_CONNECTIONS = 1_024
 
 /** Pings under way on one connection, in each direction. */
 const PINGS = 16
@@ -91,6 +94,8 @@ export async function makeLibp2p(options: Libp2pOptions): Promise<Libp2pNode> {
   let transport: TcpReuseTransport | undefined
   let components: Seam | undefined
   const tcp = tcpReuse()
+  const circuitTest = new CircuitTest()
+  const self = peerIdFromPrivateKey(options.privateKey)
   const node = await createLibp2p({
     start: false,
     privateKey: options.privateKey,
@@ -98,7 +103,10 @@ export async function makeLibp2p(options: Libp2pOptions): Promise<Libp2pNode> {
     // Announced addresses are ours to decide: libp2p would list loopback and container bridges, and nothing
     // public until verified.
     addresses: { listen: options.listen, announceFilter: () => options.announced() },
-    transports: [(c) => (transport = tcp(c as never)), eagerTransport(circuitRelayTransport())],
+    transports: [
+      (c) => (transport = tcp(c as never)),
+      eagerTransport(circuitTest.transport(circuitRelayTransport())),
+    ],
     connectionEncrypters: [noise()],
     streamMuxers: [
       // Our own pings find the dead; yamux's would double them.
@@ -109,7 +117,11 @@ export async function makeLibp2p(options: Libp2pOptions): Promise<Libp2pNode> {
     ...(options.networkKey === undefined
       ? {}
       : { connectionProtector: eagerProtector(preSharedKey({ psk: options.networkKey })) }),
-    connectionGater: options.gater,
+    connectionGater: {
+      ...options.gater,
+      // A test of a relay that was given up before it came through.
+      denyInboundRelayedConnection: (_relay, remote) => self.equals(remote),
+    },
     connectionManager: {
       maxConnections: MAX_CONNECTIONS,
       inboundConnectionThreshold: INBOUND_PER_HOST_PER_SECOND,
@@ -137,6 +149,7 @@ export async function makeLibp2p(options: Libp2pOptions): Promise<Libp2pNode> {
   return {
     seam: components,
     transport,
+    circuitTest,
     start: async () => node.start(),
     stop: async () => node.stop(),
   }

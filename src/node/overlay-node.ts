@@ -13,6 +13,7 @@ import { explanationOf } from './explanation.ts'
 import { makeParts } from './parts.ts'
 import type { Parts, Settings } from './parts.ts'
 import { makeLink } from './peer-link.ts'
+import { relayOffered } from './relay-rules.ts'
 import type * as api from '../types.ts'
 
 /** Streams of one protocol and direction on one connection; memory bounds them long before yamux does. */
@@ -318,14 +319,18 @@ export class OverlayNode implements api.WarrenNode {
     })
   }
 
-  /** Peers whose records offer a relay are candidates, however we learnt of them. */
+  /** Peers whose records offer a relay are candidates, however and whenever we learnt of them. */
   #watchRelays(): void {
     const { overlay, relaying, meeting } = this.#parts
-    overlay.onChange(({ type, peer }) => {
+    const offer = (peer: api.PeerKey): void => {
+      const candidate = relayOffered(overlay.get(peer))
+      if (candidate === undefined) relaying.candidateGone(peer)
+      else relaying.candidate(candidate)
+    }
+    for (const { peer } of overlay.known()) offer(peer)
+    overlay.onChange(({ peer }) => {
       meeting.punching.recordChanged(peer)
-      const known = type === 'known' ? overlay.get(peer) : undefined
-      if (known?.relay === undefined) relaying.candidateGone(peer)
-      else relaying.candidate({ peer, source: 'exchange', unlimited: known.relay.unlimited })
+      offer(peer)
     })
   }
 }

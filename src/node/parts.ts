@@ -34,6 +34,7 @@ import { makeMeeting } from './meeting.ts'
 import type { Meeting } from './meeting.ts'
 import { Presence } from './presence.ts'
 import { Releases } from './releases.ts'
+import { relayRules } from './relay-rules.ts'
 import { Snapshot } from './snapshot.ts'
 import type { Logger, NodeOptions, PeerKey } from '../types.ts'
 
@@ -129,7 +130,13 @@ export async function makeParts(
     announced: () => parts.presence?.announced().map((address) => multiaddr(address)) ?? [],
     services: {
       relayService: (components: RelayServiceComponents) =>
-        (parts.relayService = new RelayService(components)),
+        (parts.relayService = new RelayService(
+          components,
+          relayRules(settings, {
+            isMember: (peer) => parts.overlay.get(peer) !== undefined,
+            changed: () => parts.presence?.update(),
+          }),
+        )),
       autonat: autoNatV1(autoNat),
       autonatV2: autoNatV2(autoNat, autoNatPeers),
       dcutr: holePunching({
@@ -227,9 +234,8 @@ export async function makeParts(
     connectionManager,
     peerStore: seam.peerStore,
     events,
-    dial: async (peer, signal) => {
-      await parts.connector.connect(peer, { signal, path: 'direct' })
-    },
+    dial: (peer, signal, address) => parts.connector.reach(peer, address, signal),
+    test: (relay, signal, rttMs) => parts.libp2p.circuitTest.run(relay, signal, rttMs),
     publish: (event) => {
       // A relay that reaches us also passes on what others signal to us.
       parts.meeting.signalling.keep(event.peer, event.type === 'relay:held')
@@ -243,7 +249,10 @@ export async function makeParts(
   parts.liveness = new LivenessDriver({
     events: seam.events,
     nature: () => (parts.reachability.state.verdict === 'public' ? 'public' : 'hidden'),
-    measured: (connection, rttMs) => parts.links.measured(connection, rttMs),
+    measured: (connection, rttMs) => {
+      parts.links.measured(connection, rttMs)
+      parts.relaying.measured(connection, rttMs)
+    },
     // Learning may cost a link: never one to a relay, by which others reach us, nor the last one.
     isSpare: ({ remotePeer }) =>
       parts.links.counts().direct > 1 &&
@@ -292,6 +301,7 @@ export async function makeParts(
     seam,
     hub,
     relayMode: settings.relay,
+    unlimited: settings.networkKey !== undefined,
     services: openServices,
   })
   parts.snapshot = new Snapshot({

@@ -21,6 +21,8 @@ export interface PresenceParts {
   relayService: RelayService
   overlay: OverlayDriver
   relayMode: 'auto' | 'on' | 'off'
+  /** Relays here give without limit. */
+  unlimited: boolean
   /** Names of the services offered to every member. */
   services(): string[]
 }
@@ -147,7 +149,7 @@ export class Presence {
   }
 
   #publishRecord(): void {
-    const { overlay, reachability, relayService } = this.#parts
+    const { overlay, reachability, relayService, unlimited } = this.#parts
     const { verdict, mapping, filtering, externalAddresses } = reachability.state
     const self = this.#parts.seam.peerId.toString()
     // What is announced is open; to name it again as the outside of a NAT would say the contrary.
@@ -166,7 +168,7 @@ export class Presence {
       mapping,
       filtering,
       services: this.#parts.services(),
-      ...(this.#serving ? { relay: { ...relayService.capacity(), unlimited: false } } : {}),
+      ...(this.#serving ? { relay: { ...relayService.capacity(), unlimited } } : {}),
     }
     const record = JSON.stringify(facts)
     if (record === this.#record) return

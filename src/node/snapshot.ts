@@ -73,7 +73,11 @@ export class Snapshot {
       reachability: { verdict, since: presence.since, confirmations },
       nat: presence.nat(),
       relays: this.#relays(),
-      serving: { relay: relayService.serving, ...relayService.stats() },
+      serving: {
+        relay: relayService.serving,
+        ...relayService.stats(),
+        budgets: relayService.budgets(),
+      },
       links: links.counts(),
       peersKnown: overlay.known().length,
       overlay: overlayStatus(overlay, this.#parts.closed),
@@ -127,13 +131,14 @@ export class Snapshot {
   }
 
   #relays(): RelayStatus[] {
-    return this.#parts.relaying.relays().map(({ peer, state, until }) => {
+    return this.#parts.relaying.relays().map(({ peer, state, until, forwards }) => {
       const path = this.#parts.links.path(peer)
       return {
         peer,
-        state: state === 'held' ? 'held' : 'reserving',
+        state,
         ...(until === undefined ? {} : { until: new Date(until).toISOString() }),
         ...(path?.rttMs === undefined ? {} : { rttMs: path.rttMs }),
+        ...(forwards === undefined ? {} : { forwards }),
       }
     })
   }

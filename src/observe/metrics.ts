@@ -84,6 +84,25 @@ export class NodeMetrics {
     )
     gauge('warren_serving_circuits', 'Circuits relayed now', (s) => s.serving.circuits)
     gauge('warren_serving_bytes', 'Bytes relayed for others', (s) => s.serving.bytesRelayed)
+    gauge(
+      'warren_serving_reservations_limit',
+      'Reservations this host can give',
+      (s) => s.serving.budgets.reservations.limit,
+    )
+    gauge(
+      'warren_serving_circuits_limit',
+      'Circuits this host can relay at a time',
+      (s) => s.serving.budgets.circuits.limit,
+    )
+    gauge(
+      'warren_serving_bytes_left',
+      'Bytes that may be relayed before the budget of all circuits is used up',
+      (s) => s.serving.budgets.bytes.left,
+    )
+    gauge('warren_serving_busy', 'Whether this host has no time for more', (s) =>
+      s.serving.budgets.busy ? 1 : 0,
+    )
+    this.#refusals(status)
     gauge('warren_conditions_raised', 'Conditions raised now', (s) => s.conditions.length)
     gauge('warren_port_mapped', 'Whether the router holds a port open for this node', (s) =>
       s.nat.portMapping === 'none' ? 0 : 1,
@@ -91,6 +110,21 @@ export class NodeMetrics {
     gauge('warren_public', 'Whether this node is publicly reachable', (s) =>
       s.reachability.verdict === 'public' ? 1 : 0,
     )
+  }
+
+  #refusals(status: () => NodeStatus): void {
+    const made: Counter<'reason'> = new Counter({
+      name: 'warren_serving_refusals_total',
+      help: 'Reservations and circuits refused, by reason',
+      labelNames: ['reason'] as const,
+      registers: [this.#registry],
+      collect: () => {
+        made.reset()
+        for (const [reason, times] of Object.entries(status().serving.budgets.refused)) {
+          made.inc({ reason }, times)
+        }
+      },
+    })
   }
 
   #counters(): (event: NodeEvent) => void {

@@ -17,6 +17,7 @@ import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
 import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
+import { CircuitTest } from '../../src/drivers/circuit-test.ts'
 import { relayService } from '../../src/drivers/relay-service.ts'
 import type { RelayService, RelayServiceInit } from '../../src/drivers/relay-service.ts'
 import { RelayingDriver } from '../../src/drivers/relaying.ts'
@@ -33,20 +34,28 @@ export interface TestNode extends AsyncDisposable {
   libp2p: Libp2p
   id: string
   seam: Seam
+  circuitTest: CircuitTest
   /** Its first address, with the peer id. */
   address(): string
   port(): number
 }
 
-async function makeNode(
+export async function makeNode(
   services: Record<string, (components: never) => unknown>,
-  options: { privateKey?: PrivateKey; listen?: string[]; gater?: ConnectionGater },
+  options: {
+    privateKey?: PrivateKey
+    listen?: string[]
+    gater?: ConnectionGater
+    /** The address it dials from; all of 127/8 is this host. */
+    from?: string
+  },
 ): Promise<TestNode> {
   let seam: Seam | undefined
+  const circuitTest = new CircuitTest()
   const libp2p = await createLibp2p({
     privateKey: options.privateKey ?? (await generateKeyPair('Ed25519')),
     addresses: { listen: options.listen ?? [] },
-    transports: [tcp(), circuitRelayTransport()],
+    transports: [tcp(dialling(options.from)), circuitTest.transport(circuitRelayTransport())],
     connectionEncrypters: [noise()],
     streamMuxers: [yamux()],
     connectionMonitor: { enabled: false },
@@ -66,11 +75,16 @@ async function makeNode(
     libp2p,
     id: libp2p.peerId.toString(),
     seam: seam as unknown as Seam,
+    circuitTest,
     address: () => (libp2p.getMultiaddrs()[0] as ReturnType<typeof multiaddr>).toString(),
     port: () => Number(libp2p.getMultiaddrs()[0]?.getComponents()[1]?.value),
     [Symbol.asyncDispose]: async () => await libp2p.stop(),
   }
 }
+
+/** The option is passed on to the socket, though its type does not name it. */
+const dialling = (from?: string) =>
+  from === undefined ? {} : { dialOpts: { localAddress: from } as object }
 
 export type RelayNode = TestNode & { service: RelayService }
 
@@ -90,6 +104,8 @@ export async function makeRelay(
 
 export type ClientNode = TestNode & {
   relaying: RelayingDriver
+  /** How often it tried to reach a relay. */
+  dials(): number
   told: { type: string; peer: string; reason?: string }[]
 }
 
@@ -99,6 +115,7 @@ export async function makeClient(
 ): Promise<ClientNode> {
   const node = await makeNode({}, {})
   const told: ClientNode['told'] = []
+  let dials = 0
   const relaying = new RelayingDriver({
     ...node.seam,
     peerId: node.seam.peerId,
@@ -107,10 +124,12 @@ export async function makeClient(
     peerStore: node.seam.peerStore,
     events: node.seam.events,
     dial: async (peer, signal) => {
+      dials++
       const relay = relays().find(({ id }) => id === peer)
       if (relay === undefined) throw new Error('nobody knows that relay')
       await node.libp2p.dial(multiaddr(relay.address), { signal })
     },
+    test: (relay, signal, rttMs) => node.circuitTest.run(relay, signal, rttMs),
     publish: (event) => told.push(event),
     changed: () => node.libp2p.dispatchEvent(new CustomEvent('test:relays')),
   })
@@ -119,6 +138,7 @@ export async function makeClient(
     ...node,
     relaying,
     told,
+    dials: () => dials,
     [Symbol.asyncDispose]: async () => {
       relaying.stop()
       await node.libp2p.stop()

@@ -40,7 +40,7 @@ async function goReadsWarren(rttMs: number): Promise<Finding[]> {
   await a.connect(`${relay.address}/p2p-circuit/p2p/${peer}`)
   const relayed = (line: { peer: string; direct: boolean }) => line.peer === peer && !line.direct
   const { line: circuit } = await a.waitFor('connected', relayed, RELAYED_MS)
-  const expected = show(SERVING_LIMITS.circuitSeconds, SERVING_LIMITS.circuitBytes)
+  const expected = show(SERVING_LIMITS.stranger.seconds, SERVING_LIMITS.stranger.bytes)
   const { reservationTtlMs } = SERVING_LIMITS
   const missing = reservationTtlMs / 1000 - reserved.expiresSeconds
   const inTime = missing >= -1 && missing < EXPIRY_SLACK_SECONDS

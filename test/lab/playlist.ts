@@ -3,6 +3,7 @@ import { examples } from './examples.ts'
 import { mapped } from './mapped.ts'
 import { fallback, interfaceChange, rehome, survive } from './moves.ts'
 import { overlay } from './overlay.ts'
+import { relayLoss } from './relays.ts'
 import { bigTransfer, smallSwarm, type Note } from './scenarios.ts'
 
 /** What plays a scenario; `limits` says whether times are judged or only printed. */
@@ -16,6 +17,7 @@ export const SCENARIOS = {
   fallback: { title: 'a direct path dies under a download, and comes back', play: fallback },
   rehome: { title: "the router's address changes under a download", play: rehome },
   mapped: { title: 'a router that opens a port on demand, and others that lie', play: mapped },
+  relays: { title: 'relays die, restart and swallow; all bootstraps are gone', play: relayLoss },
   interface: { title: "a host's interface changes under a download", play: interfaceChange },
   overlay: {
     title: 'a dozen nodes behind many NATs outlive bootstraps and half of all',

@@ -1,32 +1,40 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { Ledger } from '../../../protocols/relaying/ledger.ts'
 import { SERVING_LIMITS } from '../../../protocols/relaying/limits.ts'
 import { Circuits } from '../../../src/drivers/relay-circuits.ts'
 import { expirySignal } from '../../../src/drivers/relay-expiry.ts'
 
-test('circuits of one peer are bounded while others still get theirs', () => {
-  const circuits = new Circuits()
-  for (let i = 0; i < SERVING_LIMITS.maxCircuitsPerPeer; i++) {
-    assert.equal(typeof circuits.begin('greedy', `target-${i}`), 'object')
-  }
-  assert.equal(circuits.begin('greedy', 'another'), 'too-many-circuits')
-  assert.equal(circuits.begin('another', 'greedy'), 'too-many-circuits')
-  assert.equal(typeof circuits.begin('modest', 'target-1'), 'object')
+const { member } = SERVING_LIMITS
+
+function makeCircuits(most: number): Circuits {
+  const limitedBy = 'configuration' as const
+  return new Circuits(new Ledger({ reservations: 0, circuits: most, limitedBy, busy: false }, 0))
+}
+
+test('circuits are bounded, and an ended one makes room and still counts its bytes, once', () => {
+  const circuits = makeCircuits(1)
+  const first = circuits.begin({ peer: 'a' }, 'b', member)
+  assert.ok(typeof first === 'object')
+  assert.equal(circuits.begin({ peer: 'c' }, 'd', member), 'full')
+  first.bytes = 7
+  assert.equal(circuits.bytesRelayed, 7)
+  circuits.end(first)
+  circuits.end(first)
+  assert.equal(circuits.bytesRelayed, 7)
+  assert.equal(typeof circuits.begin({ peer: 'c' }, 'd', member), 'object')
 })
 
-test('circuits of all peers together are bounded, and an ended one makes room', () => {
-  const circuits = new Circuits()
-  const all = Array.from({ length: SERVING_LIMITS.maxCircuits }, (_, i) =>
-    circuits.begin(`source-${i}`, `target-${i}`),
-  )
-  assert.equal(circuits.begin('one', 'more'), 'full')
-  const [first] = all
-  assert.ok(typeof first === 'object')
-  first.bytes = 7
-  circuits.end(first)
-  circuits.end(first)
-  assert.equal(circuits.bytesRelayed, 7, 'its bytes still count, once')
-  assert.equal(typeof circuits.begin('one', 'more'), 'object')
+test('a test of a peer to itself is no circuit, gets few bytes and leaves no trace', () => {
+  const circuits = makeCircuits(0)
+  const probe = circuits.begin({ peer: 'a' }, 'a', member)
+  assert.ok(typeof probe === 'object')
+  assert.deepEqual(probe.limit, SERVING_LIMITS.test)
+  assert.deepEqual([circuits.size, circuits.list().length], [0, 0])
+  probe.bytes = 100
+  circuits.end(probe)
+  assert.equal(circuits.bytesRelayed, 0)
+  assert.equal(typeof circuits.begin({ peer: 'a' }, 'a', member), 'object')
 })
 
 test('an expiry that was moved twice fires once, at the last time', (context) => {

@@ -2,8 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { circuitAddresses } from '../../../protocols/relaying/addresses.ts'
-import { SERVING_LIMITS } from '../../../protocols/relaying/limits.ts'
-import { admitCircuit, admitReservation, shouldServe } from '../../../protocols/relaying/serving.ts'
+import { shouldServe } from '../../../protocols/relaying/serving.ts'
 import * as wire from '../../../protocols/relaying/wire.ts'
 
 const bytes = (hex: string) => Uint8Array.from(Buffer.from(hex, 'hex'))
@@ -35,23 +34,6 @@ test('the operator has the last word on relaying', () => {
   assert.ok(
     !shouldServe({ mode: 'off', verdict: 'public', reachedInbound: true, hopeful: false }).on,
   )
-})
-
-test('reservations are admitted up to the limits, renewals always', () => {
-  const { maxReservations, maxReservationsPerIp } = SERVING_LIMITS
-  assert.equal(admitReservation({ total: 0, ofIp: 0, renewal: false }), undefined)
-  assert.equal(admitReservation({ total: maxReservations, ofIp: 0, renewal: false }), 'full')
-  const crowded = { total: 20, ofIp: maxReservationsPerIp }
-  assert.equal(admitReservation({ ...crowded, renewal: false }), 'too-many-of-address')
-  assert.equal(admitReservation({ ...crowded, renewal: true }), undefined)
-})
-
-test('circuits are admitted up to the limits of both ends', () => {
-  const { maxCircuits, maxCircuitsPerPeer } = SERVING_LIMITS
-  assert.equal(admitCircuit({ total: 0, ofSource: 0, ofTarget: 0 }), undefined)
-  assert.equal(admitCircuit({ total: maxCircuits, ofSource: 0, ofTarget: 0 }), 'full')
-  const busy = { total: 20, ofSource: 0, ofTarget: maxCircuitsPerPeer }
-  assert.equal(admitCircuit(busy), 'too-many-circuits')
 })
 
 test('addresses behind a relay are the widest ones, without what is of no use', () => {
@@ -102,6 +84,24 @@ test('a refusal gets its own status, which replaces the first', () => {
   assert.deepEqual(wire.readHopAnswer(refused), { status: 201, reservation: false })
 })
 
+test('a circuit is asked for and accepted in the words of the protocol', () => {
+  // CONNECT, peer {id}
+  assert.equal(hex(wire.hopConnect(bytes('0024aa'))), '080112050a030024aa')
+  // STATUS, OK
+  assert.equal(hex(wire.stopAccept()), '08012064')
+  // STATUS, RESOURCE_LIMIT_EXCEEDED
+  const refusal = wire.hopRefusal(wire.STATUS_RESOURCE_LIMIT_EXCEEDED)
+  assert.equal(hex(refusal), '080228c901')
+})
+
+test('a request for a circuit names its source, and other messages name nobody', () => {
+  // CONNECT is 0, and stated, as the field was required once
+  assert.equal(hex(wire.readStopRequest(bytes('080012050a030024aa')) ?? bytes('')), '0024aa')
+  assert.equal(wire.readStopRequest(bytes('08012064')), undefined)
+  assert.equal(wire.readStopRequest(bytes('0800')), undefined)
+  assert.equal(wire.readStopRequest(bytes('ff')), undefined)
+})
+
 test('an answer with a reservation is recognised', () => {
   assert.deepEqual(wire.readHopAnswer(bytes('08021a0208012864')), {
     status: 100,
@@ -115,6 +115,7 @@ test('frames survive the way there and back, and any bytes are read without harm
       assert.deepEqual(wire.readFrame(wire.frame(message)), message)
       wire.readFrame(message)
       wire.readHopAnswer(message)
+      wire.readStopRequest(message)
     }),
   )
 })

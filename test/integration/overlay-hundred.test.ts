@@ -35,10 +35,11 @@ const CONNECT_MS = 15_000
 
 /**
  * All 9,900 ordered pairs would need 9,900 handshakes, which keep two cores busy for minutes. So every node connects to
- * this many others, and before that to those of which it knows no address yet, as long as there are not too many.
+ * this many others, and before that to a few of those of which it knows no address yet.
  */
 const TRIED_BY_EACH = 10
-const UNKNOWN_TRIED = 200
+/** Others answer a peer only so many questions at a time: 16 at once. */
+const UNKNOWN_BY_EACH = 5
 /** On a machine that has much else to do no try begins after this; what must have been tried by then comes first. */
 const TRYING_MS = 25_000
 const LEAST_TRIED = 200
@@ -161,6 +162,11 @@ test(
   },
 )
 
+function fewOfEach(pairs: readonly Pair[]): Pair[] {
+  const byCaller = Map.groupBy(pairs, ({ from }) => from)
+  return [...byCaller.values()].flatMap((own) => own.slice(0, UNKNOWN_BY_EACH))
+}
+
 /** All join, and every node reaches others by their ids. */
 async function come({ all }: Swarm, deadline: number, tell: Tell): Promise<void> {
   const joined = await untilOne(all, deadline - performance.now())
@@ -172,8 +178,8 @@ async function come({ all }: Swarm, deadline: number, tell: Tell): Promise<void>
     `an address is known in ${ALL * (ALL - 1) - unknown.length} of ${ALL * (ALL - 1)} ordered pairs`,
   )
   const around = pairsAround(namesOf(views), TRIED_BY_EACH)
-  const rest = pairsBeside(unknown, around).slice(0, UNKNOWN_TRIED)
-  tell(await reachAll(all, [...rest, ...around]))
+  const rest = pairsBeside(unknown, around)
+  tell(await reachAll(all, [...fewOfEach(rest), ...around]))
 }
 
 /** The bootstraps and half of all are killed at once; the others are one overlay again, and every two of them meet. */

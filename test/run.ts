@@ -104,6 +104,16 @@ const TIERS: Tier[] = [
     ],
   },
   {
+    name: 'overlay',
+    proves: 'thousands of the very machines form an overlay that outlives four fifths of its nodes',
+    steps: [
+      {
+        title: 'simulated overlay',
+        argv: node('test/sim/overlay/main.ts', '--ci', '--rows', '1,2,9,10,27'),
+      },
+    ],
+  },
+  {
     name: 'foreign',
     proves: 'peer exchange as a stranger reads it from the specification, in Go',
     missing: missingGo,

@@ -24,10 +24,10 @@ const ALL = [...LIVING, ...DYING].reduce((sum, size) => sum + size, ALONE)
 const JOIN_EVERY_MS = 200
 
 /** A machine that does nothing else needs a third of this to bring a hundred nodes up and together. */
-const TOGETHER_MS = 80_000
+const TOGETHER_MS = 75_000
 /** News of a hundred that have just joined travels for a while; it has arrived when nobody has learnt of anybody for so long. */
 const QUIET_MS = 4_000
-const SETTLED_MS = 15_000
+const SETTLED_MS = 30_000
 /** The survivors are one overlay again by then, and have reached each other. */
 const HEALED_MS = 60_000
 /** `connect` waits as long by default. */
@@ -35,13 +35,16 @@ const CONNECT_MS = 15_000
 
 /**
  * All 9,900 ordered pairs would need 9,900 handshakes, which keep two cores busy for minutes. So every node connects to
- * this many others, and where addresses are not known yet to those without, as long as there are not too many.
+ * this many others, and before that to a few of those of which it knows no address yet.
  */
 const TRIED_BY_EACH = 10
-const UNKNOWN_TRIED = 500
+/** Others answer a peer only so many questions at a time: 16 at once. */
+const UNKNOWN_BY_EACH = 5
 /** On a machine that has much else to do no try begins after this; what must have been tried by then comes first. */
-const TRYING_MS = 30_000
+const TRYING_MS = 25_000
 const LEAST_TRIED = 200
+/** Share of the tries that may have to be made twice: six processes on too few cores let a handshake wait for seconds. */
+const SECOND_TRIES = 0.02
 /** Tries of a process at a time; all processes share the cores of this machine. */
 const AT_A_TIME = 2
 
@@ -107,25 +110,29 @@ async function untilQuiet(crews: readonly Crew[]): Promise<View[]> {
 }
 
 /** Lets every node try its pairs, in its own process. */
-async function tryAll(crews: readonly Crew[], pairs: readonly Pair[]): Promise<Reached[]> {
+async function tryEach(crews: readonly Crew[], pairs: readonly Pair[]): Promise<Reached[]> {
   const how = { timeoutMs: CONNECT_MS, atATime: AT_A_TIME, beginWithinMs: TRYING_MS }
   const tried = crews.map(async (crew) => {
     const own = new Set(crew.members.map(({ peer }) => peer))
-    return await crew.ask(
-      'reach',
-      pairs.filter(({ from }) => own.has(from)),
-      how,
-    )
+    const mine = pairs.filter(({ from }) => own.has(from))
+    return await crew.ask('reach', mine, how)
   })
-  const results = (await Promise.all(tried)).flat()
-  const failed = results.filter(({ ok }) => !ok)
+  return (await Promise.all(tried)).flat()
+}
+
+/** Tries all, and once more what failed; tells what came of it. */
+async function reachAll(crews: readonly Crew[], pairs: readonly Pair[]): Promise<string> {
+  const first = await tryEach(crews, pairs)
+  assert.ok(first.length >= LEAST_TRIED, `only ${first.length} tries in ${inSeconds(TRYING_MS)}`)
+  const failed = first.filter(({ ok }) => !ok)
   const reasons = failed.slice(0, 5).map(({ from, to, problem }) => `${from} to ${to}: ${problem}`)
-  assert.equal(failed.length, 0, `${failed.length} of ${results.length}:\n${reasons.join('\n')}`)
-  assert.ok(
-    results.length >= LEAST_TRIED,
-    `only ${results.length} tries in ${inSeconds(TRYING_MS)}`,
-  )
-  return results
+  const most = first.length * SECOND_TRIES
+  assert.ok(failed.length <= most, `${failed.length} of ${first.length}:\n${reasons.join('\n')}`)
+  const second = failed.length === 0 ? [] : await tryEach(crews, failed)
+  const lost = second.filter(({ ok }) => !ok)
+  assert.equal(lost.length, 0, lost.map(({ problem }) => problem).join('\n'))
+  const reached = [...first.filter(({ ok }) => ok), ...second]
+  return `${reached.length} of ${pairs.length} pairs tried, all connect by peer id, ${second.length} at the second try; ${inWords(reached)}`
 }
 
 function inWords(results: readonly Reached[]): string {
@@ -133,23 +140,32 @@ function inWords(results: readonly Reached[]): string {
   const unknown = results.filter(({ known }) => !known).length
   const relayed = results.filter(({ path }) => path === 'relayed').length
   const took = `${spread(fresh.map(({ ms }) => ms))} ms where there was no link before (${fresh.length})`
-  return `${results.length} pairs connected by peer id, ${unknown} of them without a known address, ${relayed} over a relay; ${took}`
+  return `${unknown} without a known address, ${relayed} over a relay; ${took}`
 }
 
-test('a hundred nodes are one overlay, in which each reaches each', { skip: SKIP }, async (t) => {
-  const startedMs = performance.now()
-  await using crews = new AsyncDisposableStack()
-  const swarm = await startSwarm(() => crews.use(new Crew()))
-  const tell = (what: string) =>
-    t.diagnostic(`${inSeconds(performance.now() - startedMs)}: ${what}`)
-  tell(`${ALL} nodes in ${swarm.all.length} processes are started`)
-  await come(swarm, startedMs + TOGETHER_MS, tell)
-  await go(swarm, tell)
-  const usage = await Promise.all(swarm.living.map((crew) => crew.ask('usage')))
-  const memory = spread(usage.map(({ rss }) => rss / 1e6))
-  const busy = spread(usage.map(({ cpuMicros }) => cpuMicros / 1e6))
-  tell(`a process of ${LIVING[0]} nodes: ${memory} MB; ${busy} s of processor time`)
-})
+test(
+  'a hundred nodes are one overlay, reach each other by id, and outlive bootstraps and half of all',
+  { skip: SKIP },
+  async (t) => {
+    const startedMs = performance.now()
+    await using crews = new AsyncDisposableStack()
+    const swarm = await startSwarm(() => crews.use(new Crew()))
+    const tell = (what: string) =>
+      t.diagnostic(`${inSeconds(performance.now() - startedMs)}: ${what}`)
+    tell(`${ALL} nodes in ${swarm.all.length} processes are started`)
+    await come(swarm, startedMs + TOGETHER_MS, tell)
+    await go(swarm, tell)
+    const usage = await Promise.all(swarm.living.map((crew) => crew.ask('usage')))
+    const memory = spread(usage.map(({ rss }) => rss / 1e6))
+    const busy = spread(usage.map(({ cpuMicros }) => cpuMicros / 1e6))
+    tell(`a process of ${LIVING[0]} nodes: ${memory} MB; ${busy} s of processor time`)
+  },
+)
+
+function fewOfEach(pairs: readonly Pair[]): Pair[] {
+  const byCaller = Map.groupBy(pairs, ({ from }) => from)
+  return [...byCaller.values()].flatMap((own) => own.slice(0, UNKNOWN_BY_EACH))
+}
 
 /** All join, and every node reaches others by their ids. */
 async function come({ all }: Swarm, deadline: number, tell: Tell): Promise<void> {
@@ -162,8 +178,8 @@ async function come({ all }: Swarm, deadline: number, tell: Tell): Promise<void>
     `an address is known in ${ALL * (ALL - 1) - unknown.length} of ${ALL * (ALL - 1)} ordered pairs`,
   )
   const around = pairsAround(namesOf(views), TRIED_BY_EACH)
-  const rest = pairsBeside(unknown, around).slice(0, UNKNOWN_TRIED)
-  tell(inWords(await tryAll(all, [...around, ...rest])))
+  const rest = pairsBeside(unknown, around)
+  tell(await reachAll(all, [...fewOfEach(rest), ...around]))
 }
 
 /** The bootstraps and half of all are killed at once; the others are one overlay again, and every two of them meet. */
@@ -175,9 +191,9 @@ async function go({ living, doomed }: Swarm, tell: Tell): Promise<void> {
   tell(
     `${ALL - views.length} are killed, all bootstraps among them; the other ${views.length} are one overlay after ${inSeconds(healedMs)}; ${linksOf(views)}`,
   )
-  const results = await tryAll(living, everyTwo(namesOf(views)))
+  const results = await reachAll(living, everyTwo(namesOf(views)))
   const pastMs = performance.now() - killedMs
-  tell(`${inWords(results)}; all that within ${inSeconds(pastMs)} of the kill`)
+  tell(`${results}; all that within ${inSeconds(pastMs)} of the kill`)
   assert.ok(pastMs < HEALED_MS, `it took ${inSeconds(pastMs)}`)
 }
 

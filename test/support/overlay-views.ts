@@ -67,13 +67,13 @@ export function pairsAround(peers: readonly string[], each: number): Pair[] {
   ).flat()
 }
 
-/** Every two, one of them as the one who calls. */
+/** Every two, one of them as the one who calls, in rounds in which each calls one. */
 export function everyTwo(peers: readonly string[]): Pair[] {
-  return peers.flatMap((one, i) =>
-    peers
-      .slice(i + 1)
-      .map((other, k) => (k % 2 === 0 ? { from: one, to: other } : { from: other, to: one })),
-  )
+  const around = Array.from({ length: Math.floor(peers.length / 2) }, (_, k) =>
+    peers.map((from, i) => ({ from, to: peers[(i + k + 1) % peers.length] as string })),
+  ).flat()
+  // Half way around, each is the other's.
+  return pairsBeside(around, [])
 }
 
 /** The pairs that, in either direction, are neither among the others nor among those before them. */

@@ -38,6 +38,7 @@ test('each calls as many others as asked for, and no two call each other', () =>
 })
 
 test('every two are one pair', () => {
+  assert.equal(everyTwo(PEERS.slice(1)).length, (29 * 28) / 2)
   const pairs = everyTwo(PEERS)
   assert.equal(pairsBeside(pairs, []).length, (30 * 29) / 2)
   assert.deepEqual(

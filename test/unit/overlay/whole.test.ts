@@ -43,6 +43,9 @@ function oneSided(nodes: VirtualNode[]): number {
   }).length
 }
 
+const chosen = (node: VirtualNode) =>
+  node.overlay.neighbours().filter(({ role }) => role === 'chosen').length
+
 for (const [size, ms] of [
   [10, 3_000],
   [60, 6_000],
@@ -51,8 +54,6 @@ for (const [size, ms] of [
   test(`${size} nodes that start at once are one overlay of five chosen neighbours each within ${ms} ms`, (t) => {
     const world = overlay(size)
     const { nodes } = world
-    const chosen = (node: VirtualNode) =>
-      node.overlay.neighbours().filter(({ role }) => role === 'chosen').length
     const isDone = () =>
       nodes.every((node) => chosen(node) >= Math.min(member.chosen, size - 1)) && isWhole(nodes)
     t.diagnostic(`${world.runUntil(isDone, ms)} ms`)

@@ -7,7 +7,6 @@ import { Liveness } from '../../../protocols/paths/liveness.ts'
 const SECOND = 1_000
 const MINUTE = 60 * SECOND
 const HOUR = 60 * MINUTE
-const NEVER = Infinity
 
 describe('the interval of keep-alives', () => {
   test('starts at 25 s and grows by small steps that were tried', () => {

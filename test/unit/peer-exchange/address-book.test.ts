@@ -151,12 +151,13 @@ test('of the lost those we never reached leave first', () => {
   check(one)
 })
 
+const text = (bytes: Uint8Array | undefined) => new TextDecoder().decode(bytes)
+
 test('a snapshot begins with those that have answered us for longest', () => {
   const one = book()
   for (let i = 0; i < 700; i++) put(one, `p${i}`, i)
   for (const i of [30, 20, 25]) one.reached(`p${i}`, i)
   const snapshot = decodeSnapshot(encodeSnapshot(one, 7)) ?? assert.fail('no snapshot')
-  const text = (bytes: Uint8Array | undefined) => new TextDecoder().decode(bytes)
   assert.deepEqual(
     snapshot.entries.slice(0, 3).map(({ envelope }) => text(envelope)),
     ['p20 1', 'p25 1', 'p30 1'],

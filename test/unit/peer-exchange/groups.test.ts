@@ -13,10 +13,11 @@ const relayed = (host: string): RecordAddress => ({
   kind: 'relayed',
 })
 
+const v6 = (host: string) => group(direct(`/ip6/${host}/tcp/1`))
+
 test('public IPv4 addresses of one /16, and IPv6 addresses of one /32, are one group', () => {
   assert.equal(of('5.6.7.8'), of('5.6.99.1'))
   assert.notEqual(of('5.6.7.8'), of('5.7.7.8'))
-  const v6 = (host: string) => group(direct(`/ip6/${host}/tcp/1`))
   assert.equal(v6('2a00:1450:1::1'), v6('2a00:1450:ffff::2'))
   assert.notEqual(v6('2a00:1450::1'), v6('2a00:1451::1'))
 })
@@ -27,6 +28,8 @@ test('a peer behind a relay counts for the relay, whatever it says of its own ad
   assert.equal(group(relayed('5.6.7.8'), direct('/ip4/9.9.1.1/tcp/1')), of('9.9.9.9'))
 })
 
+const nowhere = (peer: string) => groupOf(learnt(peer, { issuedAt: 0, addresses: [] }).record)
+
 test('peers of private networks, and those without addresses, are groups of their own', () => {
   assert.notEqual(of('192.168.1.1'), of('192.168.1.2'))
   assert.notEqual(
@@ -34,7 +37,6 @@ test('peers of private networks, and those without addresses, are groups of thei
     group(direct('/ip4/127.0.0.1/tcp/2')),
     'on one host too',
   )
-  const nowhere = (peer: string) => groupOf(learnt(peer, { issuedAt: 0, addresses: [] }).record)
   assert.notEqual(nowhere('a'), nowhere('b'))
 })
 

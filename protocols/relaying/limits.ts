@@ -140,8 +140,11 @@ export const CAPACITY_LIMITS = {
   filesShare: 0.5,
   /** Of connections: the same. */
   connectionsShare: 0.5,
-  /** The event loop does nothing else any more: what is there is served, nothing is added. */
-  busyShare: 0.9,
+  /**
+   * A visitor would notice: what is there is served, nothing is added. Not the load itself is judged: a crowd that comes
+   * back after a restart keeps a host fully occupied for seconds, and waits only tens of milliseconds.
+   */
+  busyLagMs: 250,
 } as const
 
 /** What one circuit may use. */

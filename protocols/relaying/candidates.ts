@@ -40,6 +40,8 @@ export interface Entry extends Candidate {
   gone: boolean
   /** Failed tests in a row while held. */
   silent: number
+  /** Tests in a row that said nothing. */
+  unclear: number
   /** How often in a row it was given up for them; a grant does not clear it, as it grants readily. */
   silences: number
   /** When a test last came through. */
@@ -89,6 +91,7 @@ export class Candidates {
       gone: false,
       silent: 0,
       silences: 0,
+      unclear: 0,
       fading: false,
       lagMs: 0,
     }
@@ -172,6 +175,7 @@ function crowd({ free }: Entry): number {
 }
 
 /** Whether it is held and nothing speaks against it. */
-export function isSound({ standing, silent, fading }: Entry): boolean {
-  return standing === 'held' && silent === 0 && !fading
+export function isSound({ standing, silent, unclear, fading }: Entry): boolean {
+  const tested = silent === 0 && unclear < KEEPER_LIMITS.unclearTests
+  return standing === 'held' && tested && !fading
 }

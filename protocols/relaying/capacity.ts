@@ -8,8 +8,8 @@ export interface Resources {
   files?: number
   /** Connections its network stack was set to. */
   connections: number
-  /** Share of time in which the event loop had something to do. */
-  busy: number
+  /** How long what should happen now has to wait, on average of the last seconds. */
+  lagMs: number
 }
 
 /** What the host can give as a relay, and what sets the limit. */
@@ -23,7 +23,7 @@ export interface Capacity {
 
 /** What was given already counts as capacity, since its memory is no longer free. */
 export function capacityOf(
-  { memoryBytes, files, connections, busy }: Resources,
+  { memoryBytes, files, connections, lagMs }: Resources,
   given: { reservations: number; circuits: number },
 ): Capacity {
   const { bytesPerReservation, bytesPerCircuit, memoryShare } = CAPACITY_LIMITS
@@ -47,6 +47,6 @@ export function capacityOf(
     reservations: least.most,
     circuits: Math.min(most.circuits, given.circuits + byMemory(bytesPerCircuit)),
     limitedBy: least.by,
-    busy: busy >= CAPACITY_LIMITS.busyShare,
+    busy: lagMs >= CAPACITY_LIMITS.busyLagMs,
   }
 }

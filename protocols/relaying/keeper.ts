@@ -255,7 +255,11 @@ export class RelayKeeper implements Machine<KeeperInput, KeeperOutput> {
     out: KeeperOutput[],
   ): void {
     if (entry.standing !== 'held') return
-    if (outcome === 'unclear') return this.#set('test', entry, now + KEEPER_LIMITS.unclearMs)
+    if (outcome === 'unclear') {
+      entry.unclear++
+      return this.#set('test', entry, now + KEEPER_LIMITS.unclearMs)
+    }
+    entry.unclear = 0
     if (outcome === 'forwards') {
       entry.silent = 0
       entry.silences = 0
@@ -273,8 +277,10 @@ export class RelayKeeper implements Machine<KeeperInput, KeeperOutput> {
   /** A relay that failed us while held. */
   #giveUp(entry: Entry, now: Instant, out: KeeperOutput[]): void {
     const silent = entry.silent > 0
+    const reason = entry.fading ? 'it would not renew' : 'it lets nobody test it'
     if (silent) entry.silences++
-    this.#release(entry, silent ? 'it passes nothing on' : 'it would not renew', out)
+    else entry.failures = Math.max(1, entry.failures)
+    this.#release(entry, silent ? 'it passes nothing on' : reason, out)
     entry.served = false
     this.#rest(entry, silent ? 'silent' : 'refused', now)
   }
@@ -292,8 +298,7 @@ export class RelayKeeper implements Machine<KeeperInput, KeeperOutput> {
     delete entry.failure
     if (standing === 'held') return
     delete entry.until
-    entry.silent = 0
-    entry.fading = false
+    Object.assign(entry, { silent: 0, unclear: 0, fading: false })
   }
 
   #set(alarm: Alarm, { peer }: Entry, at: Instant): void {

@@ -32,14 +32,16 @@ export const KEEPER_LIMITS = {
   renewShare: 1 / 3,
   /** At most so long ahead: the stock client renews nothing that holds for more than ten minutes yet. */
   renewAheadMs: 9 * 60_000,
-  /** A test through an idle relay costs it 0.5 kB; a visitor that comes through it counts as one. */
+  /** A test costs the relay half a kilobyte. Visitors do not count as one: who is in league with it could vouch for it. */
   testEveryMs: 60_000,
   /** After a failure: lost frames and a busy relay are over by then. */
   retestMs: 1_000,
   /** Failed tests in a row that end it; from the first on, another relay is asked. */
   silentTests: 2,
-  /** What cannot be tested at this moment, as the relay is at its limit. */
+  /** What cannot be tested at this moment, as the relay is at its limit, or says so. */
   unclearMs: 15_000,
+  /** So often in a row: whoever denies every test may swallow as well as one that fails them. */
+  unclearTests: 4,
   /** Whether another relay is better by far is looked at this rarely: addresses should last. */
   reviewMs: 10 * 60_000,
 } as const
@@ -140,8 +142,11 @@ export const CAPACITY_LIMITS = {
   filesShare: 0.5,
   /** Of connections: the same. */
   connectionsShare: 0.5,
-  /** The event loop does nothing else any more: what is there is served, nothing is added. */
-  busyShare: 0.9,
+  /**
+   * A visitor would notice: what is there is served, nothing is added. Not the load itself is judged: a crowd that comes
+   * back after a restart keeps a host fully occupied for seconds, and waits only tens of milliseconds.
+   */
+  busyLagMs: 250,
 } as const
 
 /** What one circuit may use. */

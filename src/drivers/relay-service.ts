@@ -14,7 +14,7 @@ import { peerIdFromString } from '@libp2p/peer-id'
 import { capacityOf } from '../../protocols/relaying/capacity.ts'
 import type { Resources } from '../../protocols/relaying/capacity.ts'
 import { Ledger } from '../../protocols/relaying/ledger.ts'
-import type { Budgets, Party, Refusal } from '../../protocols/relaying/ledger.ts'
+import type { Budgets, Party } from '../../protocols/relaying/ledger.ts'
 import { SERVING_LIMITS } from '../../protocols/relaying/limits.ts'
 import type { CircuitLimit } from '../../protocols/relaying/limits.ts'
 import * as wire from '../../protocols/relaying/wire.ts'
@@ -24,7 +24,7 @@ import { Circuits, rewriteFirst } from './relay-circuits.ts'
 import type { Circuit } from './relay-circuits.ts'
 import { systemClock } from './clock.ts'
 import { expirySignal } from './relay-expiry.ts'
-import { HostResources } from './resources.ts'
+import { HostResources, MEASURE_MS } from './resources.ts'
 
 export type RelayServiceComponents = CircuitRelayServerComponents & {
   events: TypedEventTarget<Libp2pEvents>
@@ -59,9 +59,6 @@ type StockServer = ReturnType<ReturnType<typeof circuitRelayServer>> & {
   start(): Promise<void>
   stop(): Promise<void>
 }
-
-/** How often the host is measured again: memory and load change within seconds. */
-const MEASURE_MS = 10_000
 
 /** Where nobody says otherwise: libp2p's own limit of connections. */
 const STOCK_CONNECTIONS = 300

@@ -1,37 +1,36 @@
 import { readFileSync } from 'node:fs'
-import { performance } from 'node:perf_hooks'
-import type { EventLoopUtilization } from 'node:perf_hooks'
 import type { Resources } from '../../protocols/relaying/capacity.ts'
 
-/** Less says nothing of a load: a program that starts, or one garbage collection, keeps the loop busy for so long. */
-const LEAST_WINDOW_MS = 5_000
+/** How often the host is measured while it relays: memory and load change within seconds. */
+export const MEASURE_MS = 1_000
+
+/** Beyond this nobody was measuring, or the host was asleep. */
+const PAUSE_MS = 10_000
 
 /** Measures what this process may use of its host, again each time it is asked. */
 export class HostResources {
   readonly #connections: number
   readonly #files = openFilesLimit()
-  #utilization: EventLoopUtilization = performance.eventLoopUtilization()
-  #busy = 0
+  #measuredAt = performance.now()
+  #lagMs = 0
 
   /** `connections`: what the network stack was set to. */
   constructor(connections: number) {
     this.#connections = connections
   }
 
-  /** `busy` is of the time since it was last found out. */
+  /** To be called every `MEASURE_MS`: how much later than that it is, is how long everything else waits, too. */
   measure(): Resources {
-    const now = performance.eventLoopUtilization()
-    const window = performance.eventLoopUtilization(now, this.#utilization)
-    if (window.idle + window.active >= LEAST_WINDOW_MS) {
-      this.#utilization = now
-      this.#busy = window.utilization
-    }
+    const now = performance.now()
+    const late = now - this.#measuredAt - MEASURE_MS
+    this.#measuredAt = now
+    if (late < PAUSE_MS) this.#lagMs = this.#lagMs * 0.8 + Math.max(0, late) * 0.2
     return {
       // What the container or the host has left for us, whichever is less.
       memoryBytes: process.availableMemory(),
       ...(this.#files === undefined ? {} : { files: this.#files }),
       connections: this.#connections,
-      busy: this.#busy,
+      lagMs: this.#lagMs,
     }
   }
 }

@@ -86,7 +86,7 @@ test('a host that is full or busy says so, and is known to be', quick, async () 
   let files = 2
   await using relay = await makeRelay(
     {},
-    { resources: () => ({ connections: 1_000, busy: 0, files }) },
+    { resources: () => ({ connections: 1_000, lagMs: 0, files }) },
   )
   assert.deepEqual(relay.service.capacity(), { slotsTotal: 1, slotsFree: 1 })
   await using first = await makeNode({}, {})

@@ -1,13 +1,17 @@
 /** Do Warren and go-libp2p read each other's relay limits as they were meant? */
+import { setTimeout as after } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { SERVING_LIMITS } from '../../protocols/relaying/limits.ts'
+import type { NodeStatus } from '../../src/types.ts'
 import { Lab } from '../lab/lab.ts'
+import { LabNode } from '../lab/node.ts'
 import { GO_LIMITS, startRelay } from './ends.ts'
 import { GoPeer } from './go-peer.ts'
 
 const PROBE = fileURLToPath(new URL('./limits-peer.ts', import.meta.url))
 const PROBE_MS = 30_000
 const RELAYED_MS = 10_000
+const LOOK_MS = 50
 /** A reservation is asked for, answered and read within this. */
 const EXPIRY_SLACK_SECONDS = 30
 
@@ -25,7 +29,11 @@ const show = (seconds: unknown, bytes: unknown) => `${String(seconds)} s, ${Stri
 
 /** What a go-libp2p peer reads from a reservation and a circuit at a Warren relay, and the other way round. */
 export async function compareLimits(rttMs: number): Promise<Finding[]> {
-  return [...(await goReadsWarren(rttMs)), ...(await warrenReadsGo(rttMs))]
+  return [
+    ...(await goReadsWarren(rttMs)),
+    ...(await warrenReadsGo(rttMs)),
+    ...(await warrenTestsGo(rttMs)),
+  ]
 }
 
 async function goReadsWarren(rttMs: number): Promise<Finding[]> {
@@ -89,4 +97,23 @@ async function warrenReadsGo(rttMs: number): Promise<Finding[]> {
       found: show(seconds, whole),
     },
   ]
+}
+
+/** A hidden Warren node tests each relay that it holds by a circuit to itself: does a go relay make one? */
+async function warrenTestsGo(rttMs: number): Promise<Finding[]> {
+  await using lab = await Lab.create({ rttMs })
+  const relay = await startRelay(lab, 'go')
+  const host = await lab.natHost('a', 'port')
+  const args = ['--bootstrap', relay.address]
+  const node = await LabNode.start(host, { name: 'a', folder: lab.folder, args })
+  await node.waitFor('relay:held', () => true, RELAYED_MS)
+  const until = performance.now() + RELAYED_MS
+  let forwards: boolean | undefined
+  while (forwards === undefined && performance.now() < until) {
+    const { relays } = await node.api<NodeStatus>('GET', '/v1/status')
+    forwards = relays[0]?.forwards
+    // The outcome of a test has no event.
+    await after(LOOK_MS)
+  }
+  return [{ what: "a go relay passes Warren's test", expected: 'true', found: String(forwards) }]
 }

@@ -62,11 +62,15 @@ async function until(holds: () => Promise<boolean>, what: string, ms = SOON_MS):
   return performance.now() - startedMs
 }
 
+const isWhole = async (node: LabNode): Promise<boolean> =>
+  (await relaysOf(node, 'held')).length === 2 && (await relaysOf(node, 'warm')).length === 1
+
 const answers = async (node: LabNode, peer: string): Promise<boolean> => {
   await node.ping(peer)
   return true
 }
 
+/** One after the other, each in a laboratory of its own. */
 export async function relayLoss(rttMs: number, note: Note): Promise<void> {
   await killedRelay(rttMs, note)
   await restartedRelay(rttMs, note)
@@ -90,10 +94,8 @@ async function killedRelay(rttMs: number, note: Note): Promise<void> {
     args: [...first.join, ...exposing(web.port)],
   })
   await Promise.all([usable(a, hostA.host), usable(b, hostB.host)])
-  const whole = async (node: LabNode) =>
-    (await relaysOf(node, 'held')).length === 2 && (await relaysOf(node, 'warm')).length === 1
-  await until(() => whole(a), 'A holds two relays and keeps a third warm')
-  await until(() => whole(b), 'B holds two relays and keeps a third warm')
+  await until(() => isWhole(a), 'A holds two relays and keeps a third warm')
+  await until(() => isWhole(b), 'B holds two relays and keeps a third warm')
   note({ what: 'A and B each hold two of three relays, the third is warm', found: 'yes', ok: true })
 
   const peer = await b.peerId()

@@ -380,7 +380,20 @@ test('a black hole is asked less often each time, though it grants each time', (
   assert.ok((pauses.at(-1) as number) > HOUR * 0.7, pauses.join())
 })
 
-test('a test that says nothing is made again soon, and costs the relay nothing', () => {
+test('a relay that lets nobody test it is kept until another takes its place', () => {
+  const keeper = holding('a', 'b')
+  const unclear = { type: 'tested', peer: 'a', outcome: 'unclear' } as const
+  for (let i = 1; i < KEEPER_LIMITS.unclearTests; i++) keeper.step(unclear, i * 20_000)
+  const spare = { type: 'candidate', peer: 'c', source: 'connected', connected: true } as const
+  assert.deepEqual(asked(keeper.step(spare, 90_000)), [], 'it may be busy')
+  assert.deepEqual(asked(keeper.step(unclear, 100_000)), ['c'])
+  assert.ok(held(keeper).includes('a'))
+  const out = keeper.step({ type: 'granted', peer: 'c', until: HOUR }, 100_050)
+  assert.deepEqual(types(out), ['relay.held', 'test', 'release', 'relay.lost'])
+  assert.equal(out.at(-1)?.type === 'relay.lost' && out.at(-1)?.peer, 'a')
+})
+
+test('a test that says nothing is made again soon, and costs the only relay nothing', () => {
   const keeper = holding('a')
   for (let i = 1; i < 20; i++) {
     keeper.step({ type: 'tested', peer: 'a', outcome: 'unclear' }, i * 20_000)
@@ -451,7 +464,7 @@ test('whatever happens, few are held, and nobody is let go before others are the
     }),
     fc.record({ ...about('measured'), rttMs: fc.nat(1_000), pathMs: fc.nat(2_000) }),
   )
-  const replaced = ['another relay took its place', 'it would not renew']
+  const replaced = ['another relay took its place', 'it would not renew', 'it lets nobody test it']
   fc.assert(
     fc.property(fc.array(fc.tuple(input, fc.nat(5_000)), { maxLength: 120 }), (steps) => {
       const keeper = new RelayKeeper(seededRng(1))

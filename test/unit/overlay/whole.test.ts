@@ -20,6 +20,9 @@ function overlay(size: number, seed = 1): World {
 const neighbours = (node: VirtualNode): string[] =>
   node.overlay.neighbours().map(({ peer }) => peer)
 
+const chosen = (node: VirtualNode): number =>
+  node.overlay.neighbours().filter(({ role }) => role === 'chosen').length
+
 /** Whether every node reaches every other one over neighbours. */
 function isWhole(nodes: VirtualNode[]): boolean {
   const byPeer = new Map(nodes.map((node) => [node.peer, node]))
@@ -51,8 +54,6 @@ for (const [size, ms] of [
   test(`${size} nodes that start at once are one overlay of five chosen neighbours each within ${ms} ms`, (t) => {
     const world = overlay(size)
     const { nodes } = world
-    const chosen = (node: VirtualNode) =>
-      node.overlay.neighbours().filter(({ role }) => role === 'chosen').length
     const isDone = () =>
       nodes.every((node) => chosen(node) >= Math.min(member.chosen, size - 1)) && isWhole(nodes)
     t.diagnostic(`${world.runUntil(isDone, ms)} ms`)

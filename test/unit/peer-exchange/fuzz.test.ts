@@ -110,6 +110,10 @@ test('valid bytes with a few changes never throw, and what is read is within the
   )
 })
 
+/** Frames of one kind with such bodies. */
+const kind = <T extends Frame['type'], R>(type: T, rest: { [K in keyof R]: fc.Arbitrary<R[K]> }) =>
+  fc.record(rest, { noNullPrototype: true }).map((body) => ({ type, ...body }))
+
 test('every frame that can be made is read back as it was', () => {
   const id = fc.maxSafeNat()
   const uint32 = fc.integer({ min: 0, max: 2 ** 32 - 1 })
@@ -119,10 +123,6 @@ test('every frame that can be made is read back as it was', () => {
     { noNullPrototype: true },
   )
   const entries = (maxLength: number) => fc.array(entry, { maxLength })
-  const kind = <T extends Frame['type'], R>(
-    type: T,
-    rest: { [K in keyof R]: fc.Arbitrary<R[K]> },
-  ) => fc.record(rest, { noNullPrototype: true }).map((body) => ({ type, ...body }))
   const hello = { envelope: bytes, nowS: fc.maxSafeNat(), seenAddr: bytes }
   const frame: fc.Arbitrary<Frame> = fc.oneof<fc.Arbitrary<Frame>[]>(
     kind('hello', { ...hello, v: uint32, caps: uint32, networkId: fc.bigInt(0n, 2n ** 64n - 1n) }),

@@ -8,6 +8,8 @@ const group = (...addresses: RecordAddress[]): number =>
   groupOf(learnt('p', { issuedAt: 0, addresses }).record)
 const direct = (address: string): RecordAddress => ({ address, kind: 'direct' })
 const of = (host: string): number => group(direct(`/ip4/${host}/tcp/4001`))
+const v6 = (host: string): number => group(direct(`/ip6/${host}/tcp/1`))
+const nowhere = (peer: string) => groupOf(learnt(peer, { issuedAt: 0, addresses: [] }).record)
 const relayed = (host: string): RecordAddress => ({
   address: `/ip4/${host}/tcp/4001/p2p/relay/p2p-circuit`,
   kind: 'relayed',
@@ -16,7 +18,6 @@ const relayed = (host: string): RecordAddress => ({
 test('public IPv4 addresses of one /16, and IPv6 addresses of one /32, are one group', () => {
   assert.equal(of('5.6.7.8'), of('5.6.99.1'))
   assert.notEqual(of('5.6.7.8'), of('5.7.7.8'))
-  const v6 = (host: string) => group(direct(`/ip6/${host}/tcp/1`))
   assert.equal(v6('2a00:1450:1::1'), v6('2a00:1450:ffff::2'))
   assert.notEqual(v6('2a00:1450::1'), v6('2a00:1451::1'))
 })
@@ -34,7 +35,6 @@ test('peers of private networks, and those without addresses, are groups of thei
     group(direct('/ip4/127.0.0.1/tcp/2')),
     'on one host too',
   )
-  const nowhere = (peer: string) => groupOf(learnt(peer, { issuedAt: 0, addresses: [] }).record)
   assert.notEqual(nowhere('a'), nowhere('b'))
 })
 

@@ -95,7 +95,7 @@ test('visits go to those never met, then to those not met for longest, not to th
   book.met('open 3', NOW + 9)
   const later = NOW + 5 + limits.metRecentlyMs
   const named = candidates.toVisit(later).map(({ peer }) => peer)
-  const sampled = (peer: string) => sampler.distinct().has(peer)
+  const sampled = (peer: string) => sampler.distinct().includes(peer)
   assert.deepEqual(named.slice(-2), ['open 2', 'open 1'].filter(sampled))
   assert.ok(!named.includes('open 3'))
 })

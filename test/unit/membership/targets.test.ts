@@ -64,8 +64,8 @@ test('who was dialled three times in vain is left alone for a day, but by a node
   for (let dials = 0; dials < perPort; dials++) targets.take([address], 0)
   assert.deepEqual(targets.take([address], windowMs), [])
   assert.equal(targets.freeAt([address], windowMs), limits.target.blockedMs)
-  assert.equal(targets.freeAt([address], windowMs, true), windowMs)
-  assert.equal(targets.take([address], windowMs, true).length, 1)
+  assert.equal(targets.freeAt([address], windowMs, 'urgent'), windowMs)
+  assert.equal(targets.take([address], windowMs, 'urgent').length, 1)
   assert.deepEqual(targets.take([address], limits.target.blockedMs - 1), [])
   assert.equal(targets.take([address], limits.target.blockedMs).length, 1, 'a day later')
 })
@@ -85,4 +85,16 @@ test('nothing of a target is remembered once more targets than the table holds w
     targets.take([`/ip4/9.${i >> 8}.${i & 255}.1/tcp/1`], 0)
   }
   assert.equal(targets.take(['/ip4/8.8.8.8/tcp/1'], 0).length, 1, 'the table has a limit')
+})
+
+test('with many others to choose from one dial in vain is enough, but for relays', () => {
+  const targets = new Targets()
+  const [direct, relayed] = ['/ip4/8.8.8.8/tcp/1', '/ip4/8.8.4.4/tcp/1/p2p/r/p2p-circuit']
+  assert.deepEqual(targets.take([direct], 0, 'little'), [direct])
+  assert.deepEqual(targets.take([direct], windowMs, 'little'), [])
+  assert.deepEqual(targets.take([direct], windowMs, 'some'), [direct])
+  for (let dials = 0; dials < perPort; dials++) {
+    assert.deepEqual(targets.take([relayed], 0, 'little'), [relayed])
+  }
+  assert.deepEqual(targets.take([relayed], 0, 'little'), [])
 })

@@ -9,7 +9,7 @@ import { EPOCH, NETWORK, facts, persona } from '../peer-exchange/world.ts'
 import { Subject } from './subject.ts'
 
 /** `FUZZ_RUNS=20000 node --test test/unit/overlay/schedules.test.ts` is the long run. */
-const numRuns = Math.ceil(Number(process.env.FUZZ_RUNS ?? 50))
+const numRuns = Math.ceil(Number(process.env.FUZZ_RUNS ?? 30))
 
 const PEERS = 24
 const name = (i: number) => `peer ${i}`

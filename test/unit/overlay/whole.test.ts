@@ -150,10 +150,19 @@ test('a clock that is set back a day stops neither pulls nor dials', () => {
 
 // --- looking for others -----------------------------------------------------------------------------------
 
+let made: World | undefined
+/** An overlay in which nobody knows everybody; making it is most of the work, so the searches share it. */
+function large(): World {
+  if (made === undefined) {
+    made = overlay(200)
+    made.runFor(30_000)
+  }
+  return made
+}
+
 test('a new node finds who offers a service and who relays, though its contacts do not know them', (t) => {
-  const world = overlay(200)
+  const world = large()
   const [through] = world.nodes.slice(150) as [VirtualNode]
-  world.runFor(30_000)
   const rare = world.join('rare', [through], { services: ['rare'] })
   const relay = { slotsTotal: 8, slotsFree: 8, unlimited: false }
   const relays = [0, 1].map((i) => world.join(`relay ${i}`, [through], { relay }))
@@ -174,8 +183,7 @@ test('a new node finds who offers a service and who relays, though its contacts 
 })
 
 test('a peer is found by its id through contacts of contacts', () => {
-  const world = overlay(200)
-  world.runFor(30_000)
+  const world = large()
   let found = 0
   const pairs = world.nodes.slice(20, 40).map((asker) => {
     const known = new Set(asker.knows(world.now))

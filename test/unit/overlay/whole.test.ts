@@ -46,6 +46,16 @@ function oneSided(nodes: VirtualNode[]): number {
   }).length
 }
 
+/** Making the largest overlay is most of the work: the searches go on in the one whose joining was watched. */
+let largest: World | undefined
+function large(): World {
+  if (largest === undefined) {
+    largest = overlay(200)
+    largest.runFor(30_000)
+  }
+  return largest
+}
+
 for (const [size, ms] of [
   [10, 3_000],
   [60, 6_000],
@@ -69,6 +79,7 @@ for (const [size, ms] of [
       const median = known[known.length >> 1] ?? 0
       t.diagnostic(`median estimate ${median.toFixed(0)}`)
       assert.ok(median > 90 && median < 260)
+      largest = world
     }
     assert.deepEqual(
       nodes.flatMap(({ faults }) => faults),
@@ -77,18 +88,13 @@ for (const [size, ms] of [
   })
 }
 
-test('no version of a record goes twice from one node to another, however long they talk', (t) => {
+test('after hours of talk and exchanges no version went twice from one node to another, and neighbours agree', (t) => {
   const world = overlay(30)
   world.runFor(2 * HOUR)
   const repeated = [...world.handed].filter(([, count]) => count > 1)
   t.diagnostic(`${world.handed.size} handed over`)
   assert.ok(world.handed.size > 1_000)
   assert.deepEqual(repeated, [])
-})
-
-test('nobody is left with neighbours that do not know of it, after hours of exchanges', () => {
-  const world = overlay(40)
-  world.runFor(2 * HOUR)
   assert.equal(oneSided(world.nodes), 0)
   assert.ok(isWhole(world.nodes))
 })
@@ -149,16 +155,6 @@ test('a clock that is set back a day stops neither pulls nor dials', () => {
 })
 
 // --- looking for others -----------------------------------------------------------------------------------
-
-let made: World | undefined
-/** An overlay in which nobody knows everybody; making it is most of the work, so the searches share it. */
-function large(): World {
-  if (made === undefined) {
-    made = overlay(200)
-    made.runFor(30_000)
-  }
-  return made
-}
 
 test('a new node finds who offers a service and who relays, though its contacts do not know them', (t) => {
   const world = large()
@@ -258,7 +254,7 @@ test('farewells of neighbours without end do not buy signature checks', () => {
   world.runFor(10_000)
   const [victim, mallory] = world.nodes as [VirtualNode, VirtualNode]
   let checks = 0
-  for (let i = 0; i < 2_000; i++) {
+  for (let i = 0; i < 300; i++) {
     const entries = [0, 1, 2, 3].map((k) => ({
       envelope: World.recordOf(`fake ${i} ${k}`),
       observedAgeS: 0,

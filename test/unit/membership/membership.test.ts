@@ -50,6 +50,22 @@ test('a book of peers that were reached before goes first, and bootstraps wait f
   assert.equal(bench.dials('b').length, 1)
 })
 
+const dials = (out: readonly Output[]): number => out.filter(({ type }) => type === 'dial').length
+
+test('bootstraps that come late find only the dials that are left', () => {
+  const bench = new Bench('a')
+  const known = names(limits.everybody)
+  for (const peer of known) {
+    bench.know(peer)
+    bench.book.reached(peer, bench.now)
+  }
+  const bootstraps = names(6, 'b').map((peer) => ({ peer, addresses: [addressOf(peer)] }))
+  const before = dials(bench.machine.step({ type: 'start', bootstraps }, bench.now))
+  assert.equal(before, known.length)
+  const late = dials(bench.machine.step({ type: 'tick' }, bench.now + limits.bookFirstMs))
+  assert.equal(before + late, limits.urgentDials)
+})
+
 test('of two peers that learn of each other one dials and the other waits', () => {
   const [a, b] = [new Bench('a'), new Bench('b')]
   for (const one of [a, b]) {

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { limits as member } from '../../../protocols/membership/limits.ts'
 import { limits } from '../../../protocols/peer-exchange/limits.ts'
 import type { Frame } from '../../../protocols/peer-exchange/messages.ts'
+import { decodeSnapshot, encodeSnapshot } from '../../../protocols/peer-exchange/snapshot.ts'
 import { notation } from '../../../src/drivers/overlay-records.ts'
 import { World } from '../peer-exchange/world.ts'
 import type { VirtualNode } from '../peer-exchange/world.ts'
@@ -131,6 +132,24 @@ test('when nine of ten nodes vanish at once the others are one overlay again wit
   for (const node of nodes) if (!survivors.includes(node)) world.crash(node)
   t.diagnostic(`${Math.round(world.runUntil(() => isWhole(survivors), 5 * MINUTE) / 1_000)} s`)
   assert.ok(isWhole(survivors))
+})
+
+test('a node that comes back finds its neighbours from its own book when every bootstrap is gone', (t) => {
+  const world = overlay(40)
+  const [first, leaver] = world.nodes as [VirtualNode, VirtualNode]
+  world.runFor(10 * MINUTE)
+  const { book, ownSeq } = leaver.overlay.exchange
+  const bytes = encodeSnapshot(book, ownSeq)
+  for (const node of [first, leaver]) world.crash(node)
+  world.runFor(30 * MINUTE)
+  const back = world.join('node 1')
+  assert.equal(back.peer, leaver.peer)
+  const snapshot = decodeSnapshot(bytes) ?? assert.fail('no snapshot')
+  world.feed(back, { type: 'restore', ...snapshot })
+  const ms = world.runUntil(() => chosen(back) >= member.chosen, MINUTE)
+  t.diagnostic(`${ms} ms`)
+  assert.ok(ms <= MINUTE)
+  assert.ok(isWhole(world.nodes.filter(({ up }) => up)))
 })
 
 test('a clock that is set back a day stops neither pulls nor dials', () => {

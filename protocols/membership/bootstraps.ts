@@ -104,7 +104,10 @@ export class Bootstraps {
   #recontact(now: Instant, size: number): Instant {
     const { recontactMs, recontactSpread, recontactsPerS } = limits
     // One of them every ten minutes, in turn.
-    const mean = Math.max(recontactMs * this.#bootstraps.size, (size / recontactsPerS) * 1000)
+    const mean = Math.max(
+      recontactMs * Math.max(1, this.#bootstraps.size),
+      (size / recontactsPerS) * 1000,
+    )
     return now + mean * (1 + recontactSpread * (2 * this.#rng() - 1))
   }
 }

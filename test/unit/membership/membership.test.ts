@@ -50,6 +50,22 @@ test('a book of peers that were reached before goes first, and bootstraps wait f
   assert.equal(bench.dials('b').length, 1)
 })
 
+const dials = (out: readonly Output[]): number => out.filter(({ type }) => type === 'dial').length
+
+test('bootstraps that come late find only the dials that are left', () => {
+  const bench = new Bench('a')
+  const known = names(limits.everybody)
+  for (const peer of known) {
+    bench.know(peer)
+    bench.book.reached(peer, bench.now)
+  }
+  const bootstraps = names(6, 'b').map((peer) => ({ peer, addresses: [addressOf(peer)] }))
+  const before = dials(bench.machine.step({ type: 'start', bootstraps }, bench.now))
+  assert.equal(before, known.length)
+  const late = dials(bench.machine.step({ type: 'tick' }, bench.now + limits.bookFirstMs))
+  assert.equal(before + late, limits.urgentDials)
+})
+
 test('of two peers that learn of each other one dials and the other waits', () => {
   const [a, b] = [new Bench('a'), new Bench('b')]
   for (const one of [a, b]) {
@@ -222,21 +238,27 @@ test('a peer that greets and asks is accepted; one that only connects is not, no
   assert.equal(bench.of('neighbour').length, 1)
 })
 
-test('of two that ask each other at once both are chosen, and each ends what it chose or gave', () => {
+test('of two that ask each other at once both are chosen, and each takes back what it gave', () => {
   const bench = settled()
   const [peer = ''] = bench.roles('chosen')
-  assert.equal(bench.asks(peer), 'accepted')
-  assert.equal(bench.machine.neighbours().length, limits.chosen)
-  bench.know('late')
-  const end = (evicted: boolean): void => {
+  const role = () => bench.machine.neighbours().find((one) => one.peer === peer)?.role
+  const ends = (evicted: boolean) => {
     const frame: FrameOf<'neighbourEnd'> = { type: 'neighbourEnd', entries: [], evicted }
     bench.feed({ type: 'request', exchange: 0, peer, frame })
   }
-  end(false)
-  assert.ok(bench.roles('chosen').includes(peer), 'it does not choose us any more, but we do it')
-  end(true)
-  assert.ok(!bench.machine.neighbours().some((one) => one.peer === peer))
-  assert.equal(bench.of('neighbour-lost').filter((one) => one.peer === peer).length, 1)
+  assert.equal(bench.asks(peer), 'accepted')
+  assert.equal(bench.machine.neighbours().length, limits.chosen)
+  ends(false)
+  assert.equal(role(), 'chosen', 'it does not choose us any more, we do it still')
+  assert.equal(bench.asks(peer), 'accepted')
+  ends(true)
+  assert.equal(role(), 'accepted', 'it has no place for us, but wants one here')
+  assert.equal(bench.of('neighbour-lost').length, 0)
+  ends(false)
+  assert.equal(role(), undefined)
+  assert.equal(bench.of('neighbour-lost').length, 1)
+  ends(true)
+  assert.equal(bench.of('neighbour-lost').length, 1, 'an end of nothing is nothing')
 })
 
 test('a request, an answer and an end in any order leave both sides in agreement with what was said last', () => {
@@ -356,15 +378,13 @@ test('a neighbour is exchanged by finding another one first, and both sides hear
   const farewells = bench.of('tell').filter(({ frame }) => frame.type === 'neighbourEnd')
   assert.ok(farewells.length >= 4 && farewells.length <= 8, `${farewells.length} in an hour`)
   assert.deepEqual([fewest, least()], [limits.chosen, limits.chosen])
-  for (const { peer } of farewells) {
-    if (peer !== mutual) assert.ok(bench.of('neighbour-lost').some((one) => one.peer === peer))
-    const choosesUs = peer === mutual
-    assert.equal(bench.roles('accepted').includes(peer), choosesUs)
-  }
   for (const { at, peer } of farewells) {
+    const lost = bench.of('neighbour-lost').some((one) => one.peer === peer)
+    assert.equal(lost, peer !== mutual, 'who chose us stays, as one that we accept')
     const chosen = bench.of('neighbour').filter((one) => one.at <= at && one.role === 'chosen')
     assert.notEqual(chosen.at(-1)?.peer, peer, 'the newcomer stays')
   }
+  assert.ok(bench.machine.neighbours().some((one) => one.peer === mutual))
 })
 
 test('chosen neighbours are of different address groups when there is a choice', () => {
@@ -381,15 +401,15 @@ test('chosen neighbours are of different address groups when there is a choice',
 
 // --- visits -----------------------------------------------------------------------------------------------
 
-test('visits go on, ever more rarely as long as somebody is there, and end with a pull and a release', () => {
+test('visits go on, ever more rarely, and end with a pull and a release', () => {
   const bench = settled()
   const before = bench.out.length
-  bench.pass(600_000)
+  bench.pass(HOUR)
   const later = bench.out.slice(before)
   const visits = later.flatMap((one) =>
     one.type === 'dial' && one.purpose === 'visit' ? [one.peer] : [],
   )
-  assert.ok(visits.length >= 4 && visits.length <= 13, `${visits.length} in ten minutes`)
+  assert.ok(visits.length >= 14 && visits.length <= 24, `${visits.length} in an hour`)
   for (const peer of visits) {
     const at = later.findIndex((one) => one.type === 'dial' && one.peer === peer)
     const rest = later

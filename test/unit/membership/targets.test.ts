@@ -57,3 +57,44 @@ test('a proven address is free, and what it cost its host is forgotten', () => {
   const others = Array.from({ length: 20 }, (_, i) => `/ip4/8.8.8.8/tcp/${i + 2}`)
   assert.equal(targets.take(others, 0).length, perHost)
 })
+
+test('who was dialled three times in vain is left alone for a day, but by a node in need', () => {
+  const targets = new Targets()
+  const address = '/ip4/8.8.8.8/tcp/1'
+  for (let dials = 0; dials < perPort; dials++) targets.take([address], 0)
+  assert.deepEqual(targets.take([address], windowMs), [])
+  assert.equal(targets.freeAt([address], windowMs), limits.target.blockedMs)
+  assert.equal(targets.freeAt([address], windowMs, 'urgent'), windowMs)
+  assert.equal(targets.take([address], windowMs, 'urgent').length, 1)
+  assert.deepEqual(targets.take([address], limits.target.blockedMs - 1), [])
+  assert.equal(targets.take([address], limits.target.blockedMs).length, 1, 'a day later')
+})
+
+test('a relay that failed to bring a peer is no victim: it may be dialled again after ten minutes', () => {
+  const targets = new Targets()
+  const through = ['/ip4/8.8.8.8/tcp/1/p2p/r/p2p-circuit/p2p/a']
+  for (let dials = 0; dials < perPort; dials++) assert.equal(targets.take(through, 0).length, 1)
+  assert.deepEqual(targets.take(through, windowMs - 1), [])
+  assert.equal(targets.take(through, windowMs).length, 1)
+})
+
+test('nothing of a target is remembered once more targets than the table holds were dialled', () => {
+  const targets = new Targets()
+  for (let dials = 0; dials < perPort; dials++) targets.take(['/ip4/8.8.8.8/tcp/1'], 0)
+  for (let i = 0; i < limits.target.table; i++) {
+    targets.take([`/ip4/9.${i >> 8}.${i & 255}.1/tcp/1`], 0)
+  }
+  assert.equal(targets.take(['/ip4/8.8.8.8/tcp/1'], 0).length, 1, 'the table has a limit')
+})
+
+test('with many others to choose from one dial in vain is enough, but for relays', () => {
+  const targets = new Targets()
+  const [direct, relayed] = ['/ip4/8.8.8.8/tcp/1', '/ip4/8.8.4.4/tcp/1/p2p/r/p2p-circuit']
+  assert.deepEqual(targets.take([direct], 0, 'little'), [direct])
+  assert.deepEqual(targets.take([direct], windowMs, 'little'), [])
+  assert.deepEqual(targets.take([direct], windowMs, 'some'), [direct])
+  for (let dials = 0; dials < perPort; dials++) {
+    assert.deepEqual(targets.take([relayed], 0, 'little'), [relayed])
+  }
+  assert.deepEqual(targets.take([relayed], 0, 'little'), [])
+})

@@ -117,10 +117,14 @@ test('when hearsay is full the source that told the most loses its oldest', () =
 test('when too many are reached the one reached last counts as heard of, and nobody leaves', () => {
   const one = book()
   for (let i = 0; i < limits.heard; i++) put(one, `p${i}`, 0, { source: `s${i}` })
-  for (let i = 0; i < limits.reached + 40; i++) {
+  for (let i = 0; i < limits.reached; i++) one.reached(`p${i}`, i + 1)
+  for (let i = 0; i < limits.reached; i++) put(one, `more ${i}`, 0, { source: `m${i}` })
+  assert.deepEqual([one.count('heard'), one.count('reached')], [limits.heard, limits.reached])
+  for (let i = limits.reached; i < limits.reached + 40; i++) {
     assert.equal(one.reached(`p${i}`, i + 1), undefined)
+    check(one)
   }
-  assert.deepEqual([one.count('reached'), one.size], [limits.reached, limits.heard])
+  assert.deepEqual([one.count('heard'), one.count('reached')], [limits.heard, limits.reached])
   assert.equal(one.get('p0')?.standing, 'reached')
   assert.equal(one.get(`p${limits.reached - 1}`)?.standing, 'heard')
   assert.equal(one.get(`p${limits.reached + 39}`)?.standing, 'reached')
@@ -151,7 +155,7 @@ test('of the lost those we never reached leave first', () => {
   check(one)
 })
 
-const text = (bytes: Uint8Array | undefined) => new TextDecoder().decode(bytes)
+const text = (bytes: Uint8Array | undefined): string => new TextDecoder().decode(bytes)
 
 test('a snapshot begins with those that have answered us for longest', () => {
   const one = book()

@@ -384,3 +384,127 @@ test('over a limited connection little is asked for, and nothing when there is a
   bench.hello('near')
   for (let i = 0; i < 20; i++) assert.notEqual(sample(bench.pass(40_000))?.peer, far)
 })
+
+// --- what was found wrong once ----------------------------------------------------------------------------
+
+/** Answers the open questions of these kinds to a peer; returns what came of it. */
+function answerAll(bench: Bench, out: Output[], reply: (frame: Frame) => Frame | undefined) {
+  return out.flatMap((one) =>
+    one.type === 'ask'
+      ? bench.feed({ type: 'answer', exchange: one.exchange, frame: reply(one.frame) })
+      : [],
+  )
+}
+
+test('a forged copy of a record does not keep the real one from being fetched', () => {
+  const bench = new Bench()
+  const ann = bench.dial('ann')
+  bench.ask(bench.meet('mallory'), push(forged(record('bob'))))
+  assert.deepEqual(bench.faults(), ['signature-invalid'])
+  const ids = [notation.idOf(persona('bob').peer)]
+  const asked = bench.feed({ type: 'pull', peer: ann })
+  const wants = answerAll(bench, asked, () => ({ type: 'sample', ids, seqLo: [5], same: false }))
+  assert.ok(wants.some((one) => one.type === 'ask' && one.frame.type === 'want'))
+})
+
+test('what does not fit into an answer is asked for again in the same pull', () => {
+  const teller = new Bench()
+  const names = Array.from({ length: 60 }, (_, i) => `long ${i}`)
+  const services = Array.from({ length: 12 }, (_, i) => `a service of a long name ${i}`)
+  const asker = persona('asker').peer
+  teller.hello('asker')
+  const carrier = teller.meet('carrier')
+  for (const name of names) {
+    teller.ask(carrier, push(record(name, { facts: facts(7, { services }) })))
+  }
+  const bench = new Bench()
+  const ann = bench.dial('ann')
+  const pulled = bench.feed({ type: 'pull', peer: ann })
+  for (let open = pulled; open.length > 0;) {
+    open = answerAll(bench, open, (frame) => teller.ask(asker, frame))
+  }
+  const known = names.filter((name) => bench.knows(name)).length
+  const handed = names.length - limits.helloEntries
+  assert.ok(known >= handed, `${known} of ${names.length}`)
+  assert.equal(bench.out.filter(({ type }) => type === 'pulled').length, 1)
+})
+
+test('a peer that brings nothing of what was wanted is not asked for it without end', () => {
+  const bench = new Bench()
+  const ann = bench.dial('ann')
+  const ids = Array.from({ length: 200 }, (_, i) => notation.idOf(persona(`no ${i}`).peer))
+  let asks = 0
+  for (let open = bench.feed({ type: 'pull', peer: ann }); open.length > 0;) {
+    asks += open.filter(({ type }) => type === 'ask').length
+    open = answerAll(bench, open, (frame) =>
+      frame.type === 'sampleReq'
+        ? { type: 'sample', ids, seqLo: ids.map(() => 5), same: false }
+        : { type: 'records', entries: [record('something else')], unknown: [] },
+    )
+  }
+  assert.equal(asks, 2)
+})
+
+test('records that nobody asked for do not come in as an answer, once the overlay is large', () => {
+  const bench = new Bench()
+  const ann = bench.dial('ann')
+  for (let i = 0; i < limits.wantEverybody + 40; i++) {
+    bench.ask(bench.meet(`carrier ${i % 4}`), push(record(`known ${i}`)))
+  }
+  const { size } = bench.machine.book
+  const wanted = record('new', { seq: 9 })
+  const ids = [notation.idOf(persona('known 1').peer)]
+  const entries = Array.from({ length: 50 }, (_, i) => record(`unasked ${i}`))
+  let open = bench.feed({ type: 'pull', peer: ann })
+  open = answerAll(bench, open, () => ({ type: 'sample', ids, seqLo: [6], same: false }))
+  answerAll(bench, open, () => ({ type: 'records', entries: [wanted, ...entries], unknown: [] }))
+  assert.ok(bench.machine.book.size - size < 30, 'only those its sampler has a place for')
+})
+
+test('a search ends when what was found is verified, not before', () => {
+  const bench = new Bench()
+  bench.dial('ann')
+  const { machine, now } = bench
+  const [ask] = machine.step({ type: 'search', search: 1, service: 'rare' }, now)
+  assert.ok(ask?.type === 'ask')
+  const found = record('bob', { facts: facts(7, { services: ['rare'] }) })
+  const frame: Frame = { type: 'records', entries: [found], unknown: [] }
+  const out = machine.step({ type: 'answer', exchange: ask.exchange, frame }, now)
+  const [check] = out
+  assert.deepEqual([out.length, check?.type], [1, 'verify'])
+  assert.ok(check?.type === 'verify')
+  const ended = machine.step({ type: 'verified', job: check.job, valid: true }, now)
+  assert.deepEqual(
+    ended.filter(({ type }) => type === 'searched'),
+    [{ type: 'searched', search: 1, peers: [persona('bob').peer] }],
+  )
+})
+
+test('an identity that claims another address group every minute holds few group slots', () => {
+  const bench = new Bench()
+  const ann = bench.meet('ann')
+  for (let i = 0; i < 60; i++) {
+    bench.ask(ann, push(record(`honest ${i}`, { facts: facts(i + 1) })))
+    bench.pass(1_000)
+  }
+  const mallory = persona('mallory').peer
+  const held = () =>
+    [...bench.machine.sampler.holders()].filter(({ holder }) => holder.peer === mallory).length
+  let most = 0
+  for (let i = 0; i < 600; i++) {
+    bench.ask(ann, push(record('mallory', { seq: 10 + i, facts: facts(i % 199) })))
+    bench.pass(1_000)
+    if (i > 100) most = Math.max(most, held())
+  }
+  assert.ok(most <= 10, `${most} slots at once`)
+})
+
+test('a greeting that finds too many questions under way is made up for', () => {
+  const bench = new Bench()
+  for (let i = 0; i < limits.asks; i++) bench.meet(`p${i}`, true)
+  const late = bench.meet('late', true)
+  const greeted = () => bench.out.some((one) => one.type === 'ask' && one.peer === late)
+  assert.equal(greeted(), false)
+  bench.pass(limits.greetAgainMs + limits.answerMs * 2)
+  assert.equal(greeted(), true)
+})

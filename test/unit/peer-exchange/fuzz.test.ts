@@ -110,6 +110,7 @@ test('valid bytes with a few changes never throw, and what is read is within the
   )
 })
 
+/** Frames of one kind with such bodies. */
 const kind = <T extends Frame['type'], R>(type: T, rest: { [K in keyof R]: fc.Arbitrary<R[K]> }) =>
   fc.record(rest, { noNullPrototype: true }).map((body) => ({ type, ...body }))
 

@@ -8,6 +8,8 @@ const group = (...addresses: RecordAddress[]): number =>
   groupOf(learnt('p', { issuedAt: 0, addresses }).record)
 const direct = (address: string): RecordAddress => ({ address, kind: 'direct' })
 const of = (host: string): number => group(direct(`/ip4/${host}/tcp/4001`))
+const v6 = (host: string): number => group(direct(`/ip6/${host}/tcp/1`))
+const nowhere = (peer: string) => groupOf(learnt(peer, { issuedAt: 0, addresses: [] }).record)
 const relayed = (host: string): RecordAddress => ({
   address: `/ip4/${host}/tcp/4001/p2p/relay/p2p-circuit`,
   kind: 'relayed',

@@ -56,7 +56,7 @@ function remembered<T>(make: (key: string) => T): (key: string) => T {
   }
 }
 
-const notation = { ...plain, idOf: remembered((peer: string) => plain.idOf(peer)) }
+const notation = { ...plain, idOf: remembered((peer) => plain.idOf(peer)) }
 const read = remembered((latin) => readEnvelope(Buffer.from(latin, 'latin1'), notation))
 const readOnce: ReadEnvelope = (envelope) => read(Buffer.from(envelope).toString('latin1'))
 

@@ -15,8 +15,6 @@ const relayed = (host: string): RecordAddress => ({
   kind: 'relayed',
 })
 
-const v6 = (host: string) => group(direct(`/ip6/${host}/tcp/1`))
-
 test('public IPv4 addresses of one /16, and IPv6 addresses of one /32, are one group', () => {
   assert.equal(of('5.6.7.8'), of('5.6.99.1'))
   assert.notEqual(of('5.6.7.8'), of('5.7.7.8'))
@@ -29,8 +27,6 @@ test('a peer behind a relay counts for the relay, whatever it says of its own ad
   assert.equal(group(own, relayed('5.6.7.8')), of('5.6.1.1'))
   assert.equal(group(relayed('5.6.7.8'), direct('/ip4/9.9.1.1/tcp/1')), of('9.9.9.9'))
 })
-
-const nowhere = (peer: string) => groupOf(learnt(peer, { issuedAt: 0, addresses: [] }).record)
 
 test('peers of private networks, and those without addresses, are groups of their own', () => {
   assert.notEqual(of('192.168.1.1'), of('192.168.1.2'))

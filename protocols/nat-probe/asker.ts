@@ -52,6 +52,8 @@ export type AskerOutput =
 
 interface Known {
   helper: Helper
+  /** Whether there is a connection to it. One that comes back is not to be asked the same again. */
+  present: boolean
   /** When it may be examined (again). */
   dueAt: Instant
   /** It has told something since we are in this network, and this is not to be asked again yet. */
@@ -120,15 +122,23 @@ export class ProbeAsker implements Machine<AskerInput, AskerOutput> {
 
   #met(helper: Helper, now: Instant): void {
     const known = this.#helpers.get(helper.peer)
-    if (known !== undefined) known.helper = helper
-    else if (this.#helpers.size < PROBE_LIMITS.helpers) {
-      const dueAt = now + PROBE_LIMITS.startMs
-      this.#helpers.set(helper.peer, { helper, dueAt, done: false })
+    if (known !== undefined) {
+      Object.assign(known, { helper, present: true })
+      return
     }
+    if (this.#helpers.size >= PROBE_LIMITS.helpers && !this.#forgetOneAbsent()) return
+    const dueAt = now + PROBE_LIMITS.startMs
+    this.#helpers.set(helper.peer, { helper, present: true, dueAt, done: false })
+  }
+
+  #forgetOneAbsent(): boolean {
+    const [peer] = [...this.#helpers].find(([, { present }]) => !present) ?? []
+    return peer !== undefined && this.#helpers.delete(peer)
   }
 
   #gone(peer: string, out: AskerOutput[]): void {
-    this.#helpers.delete(peer)
+    const known = this.#helpers.get(peer)
+    if (known !== undefined) known.present = false
     for (const [number, { helper }] of this.#examinations) {
       if (helper.peer === peer) this.#close(number, out)
     }
@@ -245,9 +255,9 @@ export class ProbeAsker implements Machine<AskerInput, AskerOutput> {
 
   /** Whom the operator chose first, then whoever waits longest. */
   #candidates(): Known[] {
-    return [...this.#helpers.values()].sort(
-      (a, b) => Number(b.helper.trusted) - Number(a.helper.trusted) || a.dueAt - b.dueAt,
-    )
+    return [...this.#helpers.values()]
+      .filter(({ present }) => present)
+      .sort((a, b) => Number(b.helper.trusted) - Number(a.helper.trusted) || a.dueAt - b.dueAt)
   }
 
   /** One word a network is enough, and a few networks are. */
@@ -267,7 +277,7 @@ export class ProbeAsker implements Machine<AskerInput, AskerOutput> {
 
   /** When the next examination can begin, if no other is over before. */
   #nextDue(): Instant | undefined {
-    const times = [...this.#helpers.values()].flatMap(({ helper, dueAt }) => {
+    const times = this.#candidates().flatMap(({ helper, dueAt }) => {
       const at = Math.max(dueAt, this.#from)
       return this.#hasRoomFor(helper, at) ? [at] : []
     })

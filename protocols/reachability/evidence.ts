@@ -1,8 +1,12 @@
 import type { Family } from '../kernel/address.ts'
-import { networksOf } from '../kernel/address.ts'
-import type { Instant } from '../kernel/machine.ts'
+import { endpoint } from '../kernel/address.ts'
+import type { FilterWords } from './filtering.ts'
 import { LIMITS } from './limits.ts'
+import { mappingOf } from './mapping.ts'
 import type { Consensus } from './observed-addresses.ts'
+import type { PortChoice, Samples } from './samples.ts'
+import { areEnough, LISTENING, networksIn } from './words.ts'
+import type { Word, Words } from './words.ts'
 
 /** RFC 4787 behaviour in the words of the public API. */
 export type Behaviour =
@@ -19,51 +23,6 @@ export interface Endpoint {
   port: number
 }
 
-/** Whether strangers got through to us, network by network. Bounded; the oldest makes room. */
-export class ReachProof {
-  readonly #entries = new Map<string, { ok: boolean; at: Instant; endpoint?: Endpoint }>()
-
-  /** The newest word of a network replaces its older one. */
-  add(fromIp: string, ok: boolean, now: Instant, endpoint?: Endpoint): void {
-    const network = networksOf(fromIp)?.narrow
-    if (network === undefined) return
-    this.#entries.delete(network)
-    const oldest = this.#entries.keys().next().value
-    if (this.#entries.size >= LIMITS.maxEvidence && oldest !== undefined) {
-      this.#entries.delete(oldest)
-    }
-    this.#entries.set(network, { ok, at: now, ...(endpoint === undefined ? {} : { endpoint }) })
-  }
-
-  expire(now: Instant): void {
-    for (const [network, { at }] of this.#entries) {
-      if (now >= at + LIMITS.evidenceMs) this.#entries.delete(network)
-    }
-  }
-
-  nextExpiry(): Instant | undefined {
-    const times = [...this.#entries.values()].map(({ at }) => at)
-    return times.length === 0 ? undefined : Math.min(...times) + LIMITS.evidenceMs
-  }
-
-  clear(): void {
-    this.#entries.clear()
-  }
-
-  count(ok: boolean): number {
-    return [...this.#entries.values()].filter((entry) => entry.ok === ok).length
-  }
-
-  /** The endpoint through which most got in, if any said it. */
-  provenEndpoints(): Endpoint[] {
-    const proven = [...this.#entries.values()].flatMap(({ ok, endpoint }) =>
-      ok && endpoint !== undefined ? [endpoint] : [],
-    )
-    const unique = new Map(proven.map((at) => [`${at.ip} ${at.port}`, at]))
-    return [...unique.values()]
-  }
-}
-
 /** Everything known about one family at one moment. */
 export interface FamilyEvidence {
   family: Family
@@ -73,10 +32,12 @@ export interface FamilyEvidence {
   /** Seen by peers on the internet, and by peers on our local networks. */
   internet: Consensus
   local: Consensus
-  /** Inbound connections and dial-backs from where we never dialled to. */
-  unsolicited: ReachProof
-  /** Dial-backs of peers we are connected to: a NAT may have let them in for that reason alone. */
-  dialBacks: ReachProof
+  /** Who got in, and who did not. */
+  words: Words
+  filters: FilterWords
+  samples: Samples
+  /** What the router says that it forwards to us. */
+  mapped: Endpoint[]
 }
 
 export interface Assessment {
@@ -84,6 +45,7 @@ export interface Assessment {
   confirmations: number
   mapping: Behaviour
   filtering: Behaviour
+  ports: PortChoice
   /** Best first. */
   external: Endpoint[]
   /** Endpoints that strangers can dial. */
@@ -99,52 +61,77 @@ export function assess(evidence: FamilyEvidence): Assessment {
  * A host with a public address of its own may still sit behind a firewall, as most homes with IPv6 do: it is public once
  * somebody got in. Until somebody failed its address is announced all the same, so that a first node can be joined.
  */
-function onTheInternet(evidence: FamilyEvidence): Assessment {
-  const { ownPublic, unsolicited, dialBacks } = evidence
-  const successes = unsolicited.count(true) + dialBacks.count(true)
-  const failures = unsolicited.count(false) + dialBacks.count(false)
-  const doubted = failures >= LIMITS.failuresToDoubt
-  const verdict = successes > 0 ? 'public' : doubted ? 'private' : 'unknown'
+function onTheInternet({ ownPublic, words, filters }: FamilyEvidence): Assessment {
+  const good = words.good()
+  const bad = words.bad()
+  const reached = networksIn(good)
+  const verdict = reached > 0 ? 'public' : areEnough(bad) ? 'private' : 'unknown'
   return {
     verdict,
-    confirmations: verdict === 'public' ? successes : failures,
+    confirmations: verdict === 'public' ? reached : networksIn(bad),
     mapping: 'none',
-    filtering: successes > 0 ? 'none' : 'unknown',
+    filtering: reached > 0 ? 'none' : filters.behaviour(),
+    ports: 'preserved',
     external: ownPublic.slice(0, LIMITS.maxExternalPerFamily),
-    dialable: successes > 0 || failures === 0 ? ownPublic : [],
+    dialable: reached > 0 || bad.length === 0 ? ownPublic : [],
   }
 }
 
 /** Without a public address of its own a host is behind a NAT, or its network knows no internet. */
 function behindSomething(evidence: FamilyEvidence): Assessment {
-  const { internet, local, own, unsolicited } = evidence
+  const { internet, local, own, words, filters, samples } = evidence
   const consensus = internet.voters > 0 ? internet : local
-  const external = seenOutside(consensus, own)
-  const reached = unsolicited.count(true)
-  const proven = unsolicited.provenEndpoints()
-  const mapping = mappingOf(consensus, own)
-  if (reached > 0) {
-    const dialable = proven.length > 0 ? proven : external.slice(0, 1)
-    const all = unique([...dialable, ...external]).slice(0, LIMITS.maxExternalPerFamily)
-    const filtering = 'endpoint-independent'
+  const seen = seenOutside(consensus, own)
+  const mapping = mappingOf(consensus, own, samples)
+  const nat = { mapping, ports: mapping === 'none' ? 'preserved' : samples.portChoice() } as const
+  const strangers = words.good().filter((word) => countsBehindNat(word, mapping))
+  if (strangers.length > 0) {
+    const dialable = provenEndpoints(strangers, evidence, seen)
     return {
+      ...nat,
       verdict: 'public',
-      confirmations: reached,
-      mapping,
-      filtering,
-      external: all,
+      confirmations: networksIn(strangers),
+      filtering: 'endpoint-independent',
+      external: unique([...dialable, ...seen]).slice(0, LIMITS.maxExternalPerFamily),
       dialable,
     }
   }
-  const voted = external.length > 0 ? (consensus.endpoints[0]?.votes ?? 0) : 0
   return {
-    verdict: external.length > 0 ? 'private' : 'unknown',
-    confirmations: voted,
-    mapping,
-    filtering: 'unknown',
-    external,
+    ...nat,
+    verdict: seen.length > 0 ? 'private' : 'unknown',
+    confirmations: seen.length > 0 ? (consensus.endpoints[0]?.votes ?? 0) : 0,
+    filtering: mapping === 'none' ? 'unknown' : filters.behaviour(),
+    external: seen,
     dialable: [],
   }
+}
+
+/**
+ * Only strangers count behind a NAT. One that came by the outside port that a single helper sees proves nothing to others when
+ * they would see another port; an inbound connection tells by itself where it came in.
+ */
+function countsBehindNat({ stranger, kind, door }: Word, mapping: Behaviour): boolean {
+  const symmetric = mapping === 'address-dependent' || mapping === 'address-and-port-dependent'
+  return stranger && !(symmetric && kind === 'probe' && door === LISTENING)
+}
+
+/**
+ * Where strangers came in, as far as that can be believed: at an address where most see us, or at a port that the router says it
+ * forwards. What one peer alone says it has dialled would be announced to everybody.
+ */
+function provenEndpoints(
+  strangers: Word[],
+  { mapped, internet }: FamilyEvidence,
+  seen: Endpoint[],
+): Endpoint[] {
+  const hosts = new Set((internet.voters > 0 ? seen : []).map(({ ip }) => ip))
+  const named = new Set(strangers.map(({ door }) => door))
+  const forwarded = mapped.filter(({ ip, port }) => named.has(endpoint(ip, port)))
+  const told = strangers.flatMap(({ via }) =>
+    via !== undefined && (hosts.size === 0 || hosts.has(via.ip)) ? [via] : [],
+  )
+  const proven = unique([...forwarded, ...told])
+  return proven.length > 0 ? proven : seen.slice(0, 1)
 }
 
 /** The endpoints others saw that no interface of ours has. The strongest vote decides which it is. */
@@ -157,17 +144,6 @@ function seenOutside({ endpoints }: Consensus, own: Endpoint[]): Endpoint[] {
     .map(({ ip, port }) => ({ ip, port }))
 }
 
-/** Endpoint-independent needs two witnesses at different addresses and more than half of all. */
-function mappingOf({ endpoints, voters }: Consensus, own: Endpoint[]): Behaviour {
-  const [winner] = endpoints
-  if (winner === undefined) return 'unknown'
-  if (own.some(({ ip }) => ip === winner.ip)) return 'none'
-  if (voters < 2) return 'unknown'
-  return winner.votes >= 2 && winner.votes * 2 > voters
-    ? 'endpoint-independent'
-    : 'address-and-port-dependent'
-}
-
 function unique(endpoints: Endpoint[]): Endpoint[] {
-  return [...new Map(endpoints.map((at) => [`${at.ip} ${at.port}`, at])).values()]
+  return [...new Map(endpoints.map((at) => [endpoint(at.ip, at.port), at])).values()]
 }

@@ -1,11 +1,18 @@
 import type { Family } from '../kernel/address.ts'
 import { canonicalIp, endpoint, familyOf, scopeOf, tcpAddress } from '../kernel/address.ts'
 import type { Instant, Machine, Tick } from '../kernel/machine.ts'
-import type { Assessment, Behaviour, Endpoint, Verdict } from './evidence.ts'
-import { assess, ReachProof } from './evidence.ts'
+import type { Assessment, Behaviour, Endpoint, FamilyEvidence, Verdict } from './evidence.ts'
+import { assess } from './evidence.ts'
+import { FilterWords } from './filtering.ts'
+import type { FilterWord } from './filtering.ts'
 import { LIMITS } from './limits.ts'
 import { ObservedAddresses } from './observed-addresses.ts'
 import type { Observation } from './observed-addresses.ts'
+import { reasonsOf } from './reasons.ts'
+import type { Reason } from './reasons.ts'
+import { Samples } from './samples.ts'
+import type { PortChoice, Sample } from './samples.ts'
+import { LISTENING, Words } from './words.ts'
 
 /** What happened that says something about where this node can be reached. */
 export type ReachabilityInput =
@@ -25,6 +32,25 @@ export type ReachabilityInput =
    * we were not in contact with; AutoNAT v2 alone never is.
    */
   | { type: 'dial-back'; ip: string; port: number; ok: boolean; byIp: string; independent: boolean }
+  /** How a helper saw connections of ours to two of its ports, and from new ports of ours. */
+  | ({ type: 'sampled'; byIp: string } & Omit<Sample, 'at'>)
+  /**
+   * What came of a dial-back that a helper was asked for: by itself from another port, or by an`other` peer. What somebody
+   * `reached` this node has seen itself, `from` where; who `failed` is the helper's word.
+   */
+  | {
+      type: 'probed'
+      byIp: string
+      trusted: boolean
+      door: FilterWord['door'] | 'mapped'
+      other: boolean
+      result: FilterWord['result']
+      from?: string
+      /** The outside port of a mapped door. */
+      port?: number
+    }
+  /** Endpoints that the router says it forwards to us; empty for none. */
+  | { type: 'mapped'; endpoints: Endpoint[] }
   /** Addresses the operator wants announced; empty for none. */
   | { type: 'configured'; announce: string[] }
 
@@ -35,10 +61,14 @@ export interface ReachabilityState {
   confirmations: number
   mapping: Behaviour
   filtering: Behaviour
+  /** How the router picks outside ports. */
+  ports: PortChoice
   /** `ip:port`, best first: where a hole punch can aim at. */
   externalAddresses: string[]
   /** Multiaddrs to tell others, best first, without the peer id. */
   announce: string[]
+  /** Nothing that a probe could tell is in doubt. */
+  settled: boolean
 }
 
 export type ReachabilityOutput = { type: 'changed'; state: ReachabilityState }
@@ -51,8 +81,11 @@ interface FamilyState {
   contrarySince: Instant | undefined
   /** What strangers could dial when the evidence last agreed with the verdict. */
   dialable: Endpoint[]
-  unsolicited: ReachProof
-  dialBacks: ReachProof
+  words: Words
+  filters: FilterWords
+  samples: Samples
+  /** Where most on the internet last saw us. */
+  outside: string | undefined
 }
 
 /** Judges whether strangers can reach this node, and what to announce. See SPEC.md. */
@@ -62,7 +95,9 @@ export class ReachabilityMachine implements Machine<ReachabilityInput, Reachabil
   /** Own private or loopback addresses that some peer has been seen to use. */
   readonly #used = new Set<string>()
   #own: Endpoint[] = []
+  #mapped: Endpoint[] = []
   #configured: string[] = []
+  #configuredAt: Instant = 0
   #state: ReachabilityState = nothingKnown()
 
   get state(): ReachabilityState {
@@ -71,7 +106,19 @@ export class ReachabilityMachine implements Machine<ReachabilityInput, Reachabil
 
   /** External IPv4 ports that observers saw, the newest last: what a peer that searches for ours has to go by. */
   externalPorts(): number[] {
-    return this.#observed.externalPorts('ip4')
+    const observed = this.#observed.externalPorts('ip4')
+    // With one outside port for everybody, those of new connections are of no use to anybody.
+    const stable = this.#state.mapping === 'endpoint-independent'
+    return stable ? observed : [...observed, ...this.#families.ip4.samples.ports()]
+  }
+
+  /** What the verdict rests on, the strongest first. */
+  reasons(): Reason[] {
+    const configured = this.#configured.length > 0 ? this.#configuredAt : undefined
+    return reasonsOf(
+      FAMILIES.map((family) => this.#evidence(family)),
+      configured,
+    )
   }
 
   step(input: ReachabilityInput, now: Instant): readonly ReachabilityOutput[] {
@@ -85,11 +132,14 @@ export class ReachabilityMachine implements Machine<ReachabilityInput, Reachabil
 
   nextWake(): Instant | undefined {
     const times = FAMILIES.flatMap((family) => {
-      const { contrarySince, unsolicited, dialBacks } = this.#families[family]
-      const settled = contrarySince === undefined ? undefined : contrarySince + LIMITS.holdMs
-      return [settled, unsolicited.nextExpiry(), dialBacks.nextExpiry()]
+      const { contrarySince, words, filters, samples } = this.#families[family]
+      const changed = contrarySince === undefined ? undefined : contrarySince + LIMITS.holdMs
+      return [changed, ...[words, filters, samples].map((each) => each.nextExpiry())]
     })
-    const known = [...times, this.#observed.nextExpiry()].filter((time) => time !== undefined)
+    const unsettled = this.#state.settled ? this.#settledUntil() : undefined
+    const known = [...times, unsettled, this.#observed.nextExpiry()].filter(
+      (time) => time !== undefined,
+    )
     return known.length === 0 ? undefined : Math.min(...known)
   }
 
@@ -107,8 +157,15 @@ export class ReachabilityMachine implements Machine<ReachabilityInput, Reachabil
         return this.#inbound(input, now)
       case 'dial-back':
         return this.#dialBack(input, now)
-      case 'configured':
+      case 'sampled':
+        return this.#sampled(input, now)
+      case 'probed':
+        return this.#probed(input, now)
+      case 'mapped':
+        return this.#setMapped(input.endpoints)
+      default:
         this.#configured = input.announce.slice(0, LIMITS.maxAnnounced)
+        this.#configuredAt = now
     }
   }
 
@@ -136,8 +193,9 @@ export class ReachabilityMachine implements Machine<ReachabilityInput, Reachabil
     // Only what left from a port we listen on tells where that port is seen.
     const listening = this.#own.some((own) => own.port === seen.localPort && own.ip === localIp)
     if (!listening || !isPort(seen.port) || familyOf(ip) !== familyOf(localIp)) return
-    const { connection, observer, port, localPort } = seen
-    this.#observed.add({ connection, observer, observerIp, ip, port, localIp, localPort, at: now })
+    const { connection, observer, port, localPort, trusted = false } = seen
+    const observation = { connection, observer, observerIp, ip, port, localIp, localPort, trusted }
+    this.#observed.add({ ...observation, at: now })
     this.#markUsed(ip, observerIp)
   }
 
@@ -148,19 +206,84 @@ export class ReachabilityMachine implements Machine<ReachabilityInput, Reachabil
     if (remote === undefined || family === undefined) return
     if (local !== undefined) this.#markUsed(local, remote)
     if (input.dialledBefore || scopeOf(remote) !== 'public' || this.#isOurs(remote)) return
-    const via = input.via === undefined ? [] : readEndpoint(input.via)
-    const outside = via.find(({ ip }) => scopeOf(ip) === 'public')
-    this.#families[family].unsolicited.add(remote, true, now, outside)
+    const told = input.via === undefined ? [] : readEndpoint(input.via)
+    const via = told.find(({ ip }) => scopeOf(ip) === 'public')
+    const bare = local !== undefined && scopeOf(local) === 'public'
+    const door = bare ? LISTENING : via === undefined ? '' : endpoint(via.ip, via.port)
+    this.#families[family].words.add(remote, {
+      kind: 'inbound',
+      ok: true,
+      stranger: true,
+      trusted: false,
+      door,
+      ...(via !== undefined && { via }),
+      at: now,
+    })
   }
 
   #dialBack(input: Extract<ReachabilityInput, { type: 'dial-back' }>, now: Instant): void {
     const [target] = readEndpoint(input)
     const byIp = canonicalIp(input.byIp)
     if (target === undefined || byIp === undefined || scopeOf(target.ip) !== 'public') return
-    const family = this.#families[familyOf(target.ip) ?? 'ip4']
-    // A failure towards one of several addresses does not undo that the same network got in before.
-    if (input.independent && input.ok) family.unsolicited.add(byIp, true, now, target)
-    else family.dialBacks.add(byIp, input.ok, now, input.ok ? target : undefined)
+    this.#families[familyOf(target.ip) ?? 'ip4'].words.add(byIp, {
+      kind: 'autonat',
+      ok: input.ok,
+      stranger: input.independent && input.ok,
+      trusted: false,
+      door: this.#owns(target.ip) ? LISTENING : endpoint(target.ip, target.port),
+      ...(input.ok && { via: target }),
+      at: now,
+    })
+  }
+
+  #sampled(input: Extract<ReachabilityInput, { type: 'sampled' }>, now: Instant): void {
+    const byIp = canonicalIp(input.byIp)
+    if (byIp === undefined || scopeOf(byIp) !== 'public') return
+    const { seen, listening, fresh, listeningPort, trusted } = input
+    const sample = { seen, listening, fresh, listeningPort, trusted, at: now }
+    this.#families[familyOf(byIp) ?? 'ip4'].samples.add(byIp, sample)
+  }
+
+  #probed(input: Extract<ReachabilityInput, { type: 'probed' }>, now: Instant): void {
+    const byIp = canonicalIp(input.byIp)
+    const from = input.from === undefined ? byIp : canonicalIp(input.from)
+    if (byIp === undefined || from === undefined || scopeOf(byIp) !== 'public') return
+    const { door, other, result, trusted } = input
+    const { filters, words } = this.#families[familyOf(byIp) ?? 'ip4']
+    if (door !== 'mapped') filters.add(byIp, { result, door, other, at: now })
+    const way = this.#wayOf(input)
+    if (way === undefined) return
+    // Success belongs to the network that came in; that nobody did is the helper's word.
+    const ok = result !== 'failed'
+    const stranger = result === 'stranger'
+    words.add(ok ? from : byIp, { kind: 'probe', ok, stranger, trusted, door: way, at: now })
+  }
+
+  /**
+   * Which way in a probe tells about. A fresh port is no way in, but a router that lets a stranger in there does so at the
+   * listening port, where the helper got in before.
+   */
+  #wayOf({
+    door,
+    result,
+    byIp,
+    port,
+  }: Extract<ReachabilityInput, { type: 'probed' }>): string | undefined {
+    if (door === 'listening') return LISTENING
+    if (door !== 'mapped') return result === 'stranger' ? LISTENING : undefined
+    const family = familyOf(byIp)
+    const mapped = this.#mapped.find((one) => one.port === port && familyOf(one.ip) === family)
+    return mapped === undefined ? undefined : endpoint(mapped.ip, mapped.port)
+  }
+
+  #setMapped(endpoints: Endpoint[]): void {
+    const mapped = endpoints.flatMap(readEndpoint).slice(0, LIMITS.maxExternalPerFamily)
+    const names = new Set(mapped.map(({ ip, port }) => endpoint(ip, port)))
+    for (const { ip, port } of this.#mapped) {
+      const name = endpoint(ip, port)
+      if (!names.has(name)) this.#families[familyOf(ip) ?? 'ip4'].words.dropDoor(name)
+    }
+    this.#mapped = mapped
   }
 
   /** An own address that is not for everybody is announced only once somebody used it. */
@@ -173,42 +296,81 @@ export class ReachabilityMachine implements Machine<ReachabilityInput, Reachabil
   #expire(now: Instant): void {
     this.#observed.expire(now)
     for (const family of FAMILIES) {
-      this.#families[family].unsolicited.expire(now)
-      this.#families[family].dialBacks.expire(now)
+      const { words, filters, samples } = this.#families[family]
+      for (const each of [words, filters, samples]) each.expire(now)
+      this.#watchOutside(family)
     }
   }
 
+  /** What was found out about the address that the router had before says nothing about the one it has now. */
+  #watchOutside(family: Family): void {
+    const state = this.#families[family]
+    const { endpoints } = this.#observed.consensus(family, 'public')
+    const still = endpoints.some(({ ip }) => ip === state.outside)
+    const [winner] = endpoints
+    if (winner === undefined || still) return
+    if (state.outside !== undefined) {
+      for (const each of [state.words, state.filters, state.samples]) each.clear()
+    }
+    state.outside = winner.ip
+  }
+
   #judge(now: Instant): ReachabilityState {
-    const found = FAMILIES.map((family) => this.#assessFamily(family))
+    const found = FAMILIES.map((family) => assess(this.#evidence(family)))
     for (const [i, family] of FAMILIES.entries()) {
       settle(this.#families[family], found[i] as Assessment, now)
     }
     const verdict = this.#overall()
     const decisive = found.filter((each) => each.verdict === verdict)
     const main = (decisive.length > 0 ? decisive : found).reduce(strongest)
+    const until = this.#settledUntil()
     return {
       verdict,
       confirmations: decisive.reduce((sum, each) => sum + each.confirmations, 0),
       mapping: main.mapping,
       filtering: main.filtering,
+      ports: main.ports,
       externalAddresses: found.flatMap(({ external }) =>
         external.map(({ ip, port }) => endpoint(ip, port)),
       ),
       announce: this.#announce(),
+      settled: until !== undefined && now < until,
     }
   }
 
-  #assessFamily(family: Family): Assessment {
+  /**
+   * Configured addresses need no probes; nor does a host whose every family has an address of the internet at which a
+   * stranger has come in lately. Undefined for everybody else.
+   */
+  #settledUntil(): Instant | undefined {
+    if (this.#configured.length > 0) return Infinity
+    const outside = FAMILIES.map((family) => this.#evidence(family)).filter(
+      ({ ownPublic, internet }) => ownPublic.length > 0 || internet.voters > 0,
+    )
+    if (outside.length === 0) return undefined
+    const times = outside.map(({ ownPublic, words }) => {
+      const inbound = words.good().filter(({ kind }) => kind === 'inbound')
+      const last = Math.max(...inbound.map(({ at }) => at))
+      return ownPublic.length > 0 ? last + LIMITS.settledMs : -Infinity
+    })
+    const until = Math.min(...times)
+    return Number.isFinite(until) ? until : undefined
+  }
+
+  #evidence(family: Family): FamilyEvidence {
     const own = this.#own.filter(({ ip }) => familyOf(ip) === family)
-    return assess({
+    const { words, filters, samples } = this.#families[family]
+    return {
       family,
       own,
       ownPublic: own.filter(({ ip }) => scopeOf(ip) === 'public'),
       internet: this.#observed.consensus(family, 'public'),
       local: this.#observed.consensus(family, 'private'),
-      unsolicited: this.#families[family].unsolicited,
-      dialBacks: this.#families[family].dialBacks,
-    })
+      words,
+      filters,
+      samples,
+      mapped: this.#mapped.filter(({ ip }) => familyOf(ip) === family),
+    }
   }
 
   #overall(): Verdict {
@@ -277,8 +439,10 @@ function freshFamily(): FamilyState {
     verdict: 'unknown',
     contrarySince: undefined,
     dialable: [],
-    unsolicited: new ReachProof(),
-    dialBacks: new ReachProof(),
+    words: new Words(),
+    filters: new FilterWords(),
+    samples: new Samples(),
+    outside: undefined,
   }
 }
 
@@ -288,7 +452,9 @@ function nothingKnown(): ReachabilityState {
     confirmations: 0,
     mapping: 'unknown',
     filtering: 'unknown',
+    ports: 'unknown',
     externalAddresses: [],
     announce: [],
+    settled: false,
   }
 }

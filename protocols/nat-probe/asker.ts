@@ -5,7 +5,7 @@ import type { Rng } from '../kernel/rng.ts'
 import type { DialOutcome, RefusalCode } from './codec.ts'
 import { Examination } from './examination.ts'
 import type { Helper, Question, Step } from './examination.ts'
-import type { Door, Finding, Sampling } from './findings.ts'
+import type { Finding, Sampling } from './findings.ts'
 import { PROBE_LIMITS } from './limits.ts'
 
 export type AskerInput =
@@ -35,15 +35,7 @@ export type AskerOutput =
   /** Have the helper open a port; connect from the listening port and from `fresh` new ones, which stay open. */
   | { type: 'sample'; examination: number; peer: string; fresh: number }
   /** Ask for a dial-back to `port`, and note from whom it comes, if it comes. */
-  | {
-      type: 'ask'
-      question: number
-      examination: number
-      peer: string
-      door: Door
-      port: number
-      other: boolean
-    }
+  | ({ type: 'ask'; question: number; examination: number; peer: string } & Question)
   /** Listen on a new port, and send from it to nobody who could answer. */
   | { type: 'open-silent'; examination: number }
   /** The examination is over: close its ports. */

@@ -16,6 +16,8 @@ export interface Question {
   door: Door
   other: boolean
   port: number
+  /** The local port behind a fresh or silent door; of the others it is the one that is listened on. */
+  local?: number
 }
 
 /** What an examination wants next. */
@@ -83,7 +85,7 @@ export class Examination {
     const offset = this.#offset()
     const port = (local ?? 0) + (offset ?? 0)
     if (local === undefined || offset === undefined || port < 1 || port > 65_535) return []
-    return [this.#ask({ door: 'silent', other: false, port })]
+    return [this.#ask({ door: 'silent', other: false, port, local })]
   }
 
   /** Somebody knocked for a question; `contacted`: the listening port has sent to that address; `ours`: it is our own. */
@@ -156,10 +158,12 @@ export class Examination {
 
   #freshPart(): Step[] {
     this.#part = 'fresh'
-    const port = this.#door() ?? 0
-    const self = this.#ask({ door: 'fresh', other: false, port })
+    const fresh = this.#door()
+    if (fresh === undefined) return []
+    const door = { door: 'fresh', port: fresh.seen.port, local: fresh.local } as const
+    const self = this.#ask({ ...door, other: false })
     if (this.#resultOf('listening', true) === 'no-third') return [self, ...this.#silentPart()]
-    return [self, this.#ask({ door: 'fresh', other: true, port })]
+    return [self, this.#ask({ ...door, other: true })]
   }
 
   #silentPart(): Step[] {
@@ -169,10 +173,9 @@ export class Examination {
     return [{ type: 'open-silent' }]
   }
 
-  /** The outside of a fresh port, at the address that the helper will dial: routers with two addresses may use either. */
-  #door(): number | undefined {
-    const { seen, fresh } = this.#sampling ?? { fresh: [] }
-    return fresh.find((one) => one.seen.ip === seen?.ip)?.seen.port
+  /** A fresh port with its outside at the address that the helper will dial: routers with two addresses may use either. */
+  #door(): Sampling['fresh'][number] | undefined {
+    return this.#sampling?.fresh.find((one) => one.seen.ip === this.#sampling?.seen.ip)
   }
 
   /** What the router adds to every local port, if it does. */

@@ -138,8 +138,8 @@ export class ReachabilityMachine implements Machine<ReachabilityInput, Reachabil
     })
     const unsettled = this.#state.settled ? this.#settledUntil() : undefined
     const known = [...times, unsettled, this.#observed.nextExpiry()].filter(
-      (time) => time !== undefined,
-    )
+      (time) => time !== undefined && Number.isFinite(time),
+    ) as Instant[]
     return known.length === 0 ? undefined : Math.min(...known)
   }
 
@@ -215,6 +215,7 @@ export class ReachabilityMachine implements Machine<ReachabilityInput, Reachabil
       ok: true,
       stranger: true,
       trusted: false,
+      other: false,
       door,
       ...(via !== undefined && { via }),
       at: now,
@@ -230,6 +231,7 @@ export class ReachabilityMachine implements Machine<ReachabilityInput, Reachabil
       ok: input.ok,
       stranger: input.independent && input.ok,
       trusted: false,
+      other: false,
       door: this.#owns(target.ip) ? LISTENING : endpoint(target.ip, target.port),
       ...(input.ok && { via: target }),
       at: now,
@@ -256,7 +258,7 @@ export class ReachabilityMachine implements Machine<ReachabilityInput, Reachabil
     // Success belongs to the network that came in; that nobody did is the helper's word.
     const ok = result !== 'failed'
     const stranger = result === 'stranger'
-    words.add(ok ? from : byIp, { kind: 'probe', ok, stranger, trusted, door: way, at: now })
+    words.add(ok ? from : byIp, { kind: 'probe', ok, stranger, trusted, other, door: way, at: now })
   }
 
   /**

@@ -17,6 +17,8 @@ export interface Word {
   stranger: boolean
   /** A helper of the operator's choosing said so. */
   trusted: boolean
+  /** A third peer dialled for the one whose word it is. */
+  other: boolean
   /** Which way in it is about: `listening`, or the `ip:port` outside; empty where that is not known. */
   door: string
   /** The endpoint that was dialled, by the word of whoever got in. */
@@ -34,7 +36,8 @@ export class Words {
     const network = networksOf(fromIp)?.narrow
     if (network === undefined) return
     // Of probes each way in is a question of its own; for the others only whether the network gets in at all.
-    const key = `${word.kind} ${network} ${word.kind === 'probe' ? word.door : ''}`
+    const question = word.kind === 'probe' ? `${word.door} ${word.other}` : ''
+    const key = `${word.kind} ${network} ${question}`
     this.#words.delete(key)
     const oldest = this.#words.keys().next().value
     if (this.#words.size >= LIMITS.maxEvidence && oldest !== undefined) this.#words.delete(oldest)

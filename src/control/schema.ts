@@ -61,6 +61,9 @@ const path = z.discriminatedUnion('kind', [
 const natFacts = z.object({
   mapping: natBehaviour,
   filtering: natBehaviour,
+  ports: z
+    .enum(['preserved', 'shifted', 'sequential', 'random', 'unknown'])
+    .describe('how the router picks outside ports'),
   externalAddresses: z.array(z.string()),
   portMapping: z.enum(['none', 'upnp', 'nat-pmp', 'pcp']),
 }) satisfies z.ZodType<node.NatFacts>
@@ -95,7 +98,19 @@ const nodeStatus = z.object({
   phase: z.enum(['starting', 'running', 'stopping', 'stopped']),
   addresses: z.array(address),
   listening: z.array(address),
-  reachability: z.object({ verdict, since: time, confirmations: z.int() }),
+  reachability: z.object({
+    verdict,
+    since: time,
+    confirmations: z.int(),
+    evidence: z.array(
+      z.object({
+        kind: z.enum(['configuration', 'inbound', 'port-mapping', 'probe', 'autonat', 'observers']),
+        says: verdict,
+        networks: z.int().describe('how many say so'),
+        at: time.describe('of the newest'),
+      }),
+    ),
+  }),
   nat: natFacts,
   relays: z.array(
     z.object({

@@ -14,6 +14,7 @@ import { createMembership } from '../drivers/membership.ts'
 import type { MembershipDriver, MembershipReport } from '../drivers/membership.ts'
 import { createPeerExchange } from '../drivers/peer-exchange.ts'
 import type { PeerExchangeDriver } from '../drivers/peer-exchange.ts'
+import { NatProbeDriver } from '../drivers/nat-probe.ts'
 import { ReachabilityDriver } from '../drivers/reachability.ts'
 import { RelayService } from '../drivers/relay-service.ts'
 import type { RelayServiceComponents } from '../drivers/relay-service.ts'
@@ -26,7 +27,7 @@ import { endpointOf } from '../net/connection.ts'
 import type { DialRole } from '../net/tcp-reuse/index.ts'
 import type { Conditions } from '../observe/conditions.ts'
 import type { EventHub } from '../observe/event-hub.ts'
-import { Connector } from './connector.ts'
+import { Connector, readTarget } from './connector.ts'
 import { makeLibp2p } from './libp2p.ts'
 import type { Libp2pNode } from './libp2p.ts'
 import { Links } from './links.ts'
@@ -54,6 +55,7 @@ export interface Parts {
   links: Links
   connector: Connector
   reachability: ReachabilityDriver
+  natProbe: NatProbeDriver
   relaying: RelayingDriver
   relayService: RelayService
   exchange: PeerExchangeDriver
@@ -146,11 +148,16 @@ export async function makeParts(
   const self = (parts.self = seam.peerId.toString())
   parts.links = new Links(self, seam.events, hub)
 
+  const bootstraps = new Set(settings.bootstrap.map((address) => readTarget(address).peer))
+  const isTrusted = (peer: PeerKey): boolean => bootstraps.has(peer)
   parts.reachability = new ReachabilityDriver({
     events: seam.events,
     transport,
     announce: settings.announce,
+    isTrusted,
     changed: (state, before) => {
+      parts.natProbe.wanted(!state.settled)
+      if (isElsewhere(state.externalAddresses, before.externalAddresses)) parts.natProbe.moved()
       parts.membership.setPublic(state.verdict === 'public')
       parts.presence.reachabilityChanged(state, before)
       parts.meeting.punching.own(parts.meeting.ownFacts())
@@ -161,6 +168,7 @@ export async function makeParts(
       parts.exchange.setScope(scope())
       parts.meeting.punching.own(parts.meeting.ownFacts())
       parts.meeting.punching.moved()
+      parts.natProbe.moved()
       dropStranded(parts.libp2p)
     },
     reachedInbound: () => parts.presence.reachedInbound(),
@@ -178,6 +186,23 @@ export async function makeParts(
     network: settings.network,
     scope: scope(),
     found: (peer, from) => hub.publish({ type: 'peer:found', peer, from }),
+  })
+
+  parts.natProbe = new NatProbeDriver({
+    peerId,
+    privateKey,
+    registrar,
+    connectionManager,
+    events,
+    logger: libp2pLogger,
+    transport,
+    dial,
+    isOutside: (ip) => scopeOf(ip) === 'public',
+    isTrusted,
+    isPublic: (peer) => parts.exchange.get(peer)?.reachability === 'public',
+    hasContacted: (ip) => parts.reachability.hasContacted(ip),
+    isOurs: (ip) => parts.reachability.isOurs(ip),
+    found: (finding) => parts.reachability.probed(finding),
   })
 
   parts.connector = new Connector({
@@ -284,6 +309,13 @@ export async function makeParts(
     services: () => parts.tunnels.services().map(({ name }) => name),
   })
   return parts
+}
+
+/** Whether others see us at none of the addresses at which they saw us before. */
+function isElsewhere(now: string[], before: string[]): boolean {
+  const hostOf = (endpoint: string): string => endpoint.slice(0, endpoint.lastIndexOf(':'))
+  const hosts = new Set(now.map(hostOf))
+  return before.length > 0 && now.length > 0 && !before.some((one) => hosts.has(hostOf(one)))
 }
 
 /** Connections from an address that this host has no more: no packet of theirs arrives, and the kernel says nothing for minutes. */

@@ -8,7 +8,14 @@ import type { Conditions } from '../observe/conditions.ts'
 import { version } from '../version.ts'
 import type { Links } from './links.ts'
 import type { Presence } from './presence.ts'
-import type { NodeStatus, PeerKey, PeerStatus, RelayStatus, Topology } from '../types.ts'
+import type {
+  NodeStatus,
+  PeerKey,
+  PeerStatus,
+  ReachabilityEvidence,
+  RelayStatus,
+  Topology,
+} from '../types.ts'
 
 export interface SnapshotParts {
   self: PeerKey
@@ -45,7 +52,7 @@ export class Snapshot {
       listening: reachability
         .ownEndpoints()
         .map(({ ip, port }) => `${tcpAddress(ip, port)}/p2p/${self}`),
-      reachability: { verdict, since: presence.since, confirmations },
+      reachability: { verdict, since: presence.since, confirmations, evidence: this.#evidence() },
       nat: presence.nat(),
       relays: this.#relays(),
       serving: { relay: relayService.serving, ...relayService.stats() },
@@ -98,6 +105,12 @@ export class Snapshot {
       .held()
       .map(({ peer }) => ({ from: self, to: peer, kind: 'reservation' as const }))
     return { nodes: [own, ...others], edges: [...linked, ...reserved] }
+  }
+
+  #evidence(): ReachabilityEvidence[] {
+    return this.#parts.reachability
+      .reasons()
+      .map(({ at, ...reason }) => ({ ...reason, at: new Date(at).toISOString() }))
   }
 
   #relays(): RelayStatus[] {

@@ -1,5 +1,6 @@
 /** The scenarios by name. */
 import { examples } from './examples.ts'
+import { facts } from './facts.ts'
 import { fallback, interfaceChange, rehome, survive } from './moves.ts'
 import { bigTransfer, smallSwarm, type Note } from './scenarios.ts'
 
@@ -14,6 +15,10 @@ export const SCENARIOS = {
   fallback: { title: 'a direct path dies under a download, and comes back', play: fallback },
   rehome: { title: "the router's address changes under a download", play: rehome },
   interface: { title: "a host's interface changes under a download", play: interfaceChange },
+  facts: {
+    title: 'a node finds out what its NAT does, with one, two and four helpers',
+    play: facts,
+  },
 } as const satisfies Record<string, { title: string; play: Scenario }>
 
 export type ScenarioName = keyof typeof SCENARIOS

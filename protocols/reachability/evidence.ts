@@ -42,6 +42,8 @@ export interface FamilyEvidence {
 
 export interface Assessment {
   verdict: Verdict
+  /** Somebody has tried to get in, so that the verdict is more than what observers let expect. */
+  tried: boolean
   confirmations: number
   mapping: Behaviour
   filtering: Behaviour
@@ -68,6 +70,7 @@ function onTheInternet({ ownPublic, words, filters }: FamilyEvidence): Assessmen
   const verdict = reached > 0 ? 'public' : areEnough(bad) ? 'private' : 'unknown'
   return {
     verdict,
+    tried: true,
     confirmations: verdict === 'public' ? reached : networksIn(bad),
     mapping: 'none',
     filtering: reached > 0 ? 'none' : filters.behaviour(),
@@ -90,6 +93,7 @@ function behindSomething(evidence: FamilyEvidence): Assessment {
     return {
       ...nat,
       verdict: 'public',
+      tried: true,
       confirmations: networksIn(strangers),
       filtering: 'endpoint-independent',
       external: unique([...dialable, ...seen]).slice(0, LIMITS.maxExternalPerFamily),
@@ -99,6 +103,7 @@ function behindSomething(evidence: FamilyEvidence): Assessment {
   return {
     ...nat,
     verdict: seen.length > 0 ? 'private' : 'unknown',
+    tried: words.bad().length > 0,
     confirmations: seen.length > 0 ? (consensus.endpoints[0]?.votes ?? 0) : 0,
     filtering: mapping === 'none' ? 'unknown' : filters.behaviour(),
     external: seen,

@@ -21,6 +21,8 @@ export const LIMITS = {
   settledMs: 20 * 60_000,
   /** A changed verdict must stay so this long: every change makes the whole overlay learn new addresses. */
   holdMs: 5_000,
+  /** One that nobody has tried yet: the first proof to the contrary is no wavering, but may be the first of several. */
+  untriedHoldMs: 1_000,
   /** External endpoints offered per family: each is a connection attempt that others will make. */
   maxExternalPerFamily: 3,
   /** Listening addresses considered; a host with more has mostly bridges of containers. */

@@ -77,6 +77,8 @@ const FAMILIES: readonly Family[] = ['ip4', 'ip6']
 
 interface FamilyState {
   verdict: Verdict
+  /** Whether somebody tried to get in before it was reached. */
+  tried: boolean
   /** Since when the evidence has said something else. */
   contrarySince: Instant | undefined
   /** What strangers could dial when the evidence last agreed with the verdict. */
@@ -133,7 +135,8 @@ export class ReachabilityMachine implements Machine<ReachabilityInput, Reachabil
   nextWake(): Instant | undefined {
     const times = FAMILIES.flatMap((family) => {
       const { contrarySince, words, filters, samples } = this.#families[family]
-      const changed = contrarySince === undefined ? undefined : contrarySince + LIMITS.holdMs
+      const changed =
+        contrarySince === undefined ? undefined : contrarySince + holdOf(this.#families[family])
       return [changed, ...[words, filters, samples].map((each) => each.nextExpiry())]
     })
     const unsettled = this.#state.settled ? this.#settledUntil() : undefined
@@ -409,11 +412,18 @@ export class ReachabilityMachine implements Machine<ReachabilityInput, Reachabil
 function settle(state: FamilyState, found: Assessment, now: Instant): void {
   if (found.verdict !== state.verdict && state.verdict !== 'unknown') {
     state.contrarySince ??= now
-    if (now < state.contrarySince + LIMITS.holdMs) return
+    if (now < state.contrarySince + holdOf(state)) return
+    // It has stood against something: the next change has to hold as well.
+    state.tried = true
   }
   state.verdict = found.verdict
+  state.tried ||= found.tried
   state.contrarySince = undefined
   state.dialable = found.dialable
+}
+
+function holdOf({ verdict, tried }: FamilyState): number {
+  return verdict === 'private' && !tried ? LIMITS.untriedHoldMs : LIMITS.holdMs
 }
 
 /** The family about which more is known speaks for the node. */
@@ -439,6 +449,7 @@ function isLoopback({ ip }: Endpoint): boolean {
 function freshFamily(): FamilyState {
   return {
     verdict: 'unknown',
+    tried: false,
     contrarySince: undefined,
     dialable: [],
     words: new Words(),

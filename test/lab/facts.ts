@@ -3,13 +3,18 @@ import { setTimeout as after } from 'node:timers/promises'
 import type { NodeStatus } from '../../src/types.ts'
 import { Lab } from './lab.ts'
 import type { Host } from './host.ts'
+import { Judge, type Judgement } from './judge.ts'
 import { NAT_KINDS, traitsOf, type NatKind } from './nat-kinds.ts'
 import { LabNode } from './node.ts'
-import type { Note } from './scenarios.ts'
+import { table } from './report.ts'
+import type { Finding, Note } from './scenarios.ts'
 import { joinThrough } from './world.ts'
 
 /** Public members beside the node that asks; the first is its bootstrap. */
-const HELPERS = (process.env.H ?? '1,2,4').split(',').map(Number)
+const HELPERS = [1, 2, 4]
+
+/** With how many of them the independent judge is asked as well: it does not depend on their number. */
+const JUDGED_WITH = 4
 
 /** Until all facts are right, counted from the node's readiness. */
 const LIMIT_MS = (helpers: number): number => (helpers === 1 ? 20_000 : 10_000)
@@ -47,35 +52,77 @@ function factsOf(place: Place): Facts {
 const inWords = ({ verdict, mapping, filtering, ports }: Facts): string =>
   `${verdict}, mapping ${mapping}, filtering ${filtering}, ports ${ports}`
 
-/** Every kind of router with one, two and four helpers. */
+/** Every kind of router with one, two and four helpers, and what an independent judge says of it. */
 export async function facts(rttMs: number, note: Note, limits: boolean): Promise<void> {
+  const seconds = new Map<Place, string[]>()
+  const judgements = new Map<Place, Judgement>()
   for (const helpers of HELPERS) {
-    for (const ipv6 of [false, true]) await withHelpers(rttMs, helpers, ipv6, note, limits)
+    for (const ipv6 of [false, true]) {
+      for await (const { place, ms, found, judgement } of examinations(rttMs, helpers, ipv6)) {
+        const time = ms === undefined ? 'never' : (ms / 1000).toFixed(1)
+        seconds.set(place, [...(seconds.get(place) ?? []), time])
+        if (judgement !== undefined) judgements.set(place, judgement)
+        const expected = inWords(factsOf(place))
+        note({
+          what: `${place} with ${helpers} helper${helpers === 1 ? '' : 's'}`,
+          found:
+            ms === undefined
+              ? `${inWords(found)}, not ${expected}`
+              : `${expected}, after ${time} s`,
+          ok: ms !== undefined && (!limits || ms <= LIMIT_MS(helpers)),
+        })
+      }
+    }
+  }
+  for (const [place, judgement] of judgements) note(compare(place, judgement))
+  note({ what: 'seconds until all facts are right', found: `\n${summary(seconds)}`, ok: true })
+}
+
+/** What the judge says of UDP must be what is expected, and thus found, of TCP. */
+function compare(place: Place, judgement: Judgement): Finding {
+  const { mapping, filtering } = factsOf(place)
+  // Where nothing is translated or filtered a STUN client sees what an endpoint-independent NAT would show it.
+  const seen = (word: string): string => (word === 'none' ? 'endpoint-independent' : word)
+  return {
+    what: `${place} by RFC 5780 over UDP`,
+    found: `mapping ${judgement.mapping}, filtering ${judgement.filtering}`,
+    ok: judgement.mapping === seen(mapping) && judgement.filtering === seen(filtering),
   }
 }
 
-async function withHelpers(
+function summary(seconds: ReadonlyMap<Place, string[]>): string {
+  const head = ['', ...HELPERS.map((count) => `${count} helper${count === 1 ? '' : 's'}`)]
+  return table([head, ...[...seconds].map(([place, times]) => [place, ...times])])
+}
+
+interface Examined {
+  place: Place
+  ms: number | undefined
+  found: Facts
+  judgement: Judgement | undefined
+}
+
+async function* examinations(
   rttMs: number,
   helpers: number,
   ipv6: boolean,
-  note: Note,
-  limits: boolean,
-): Promise<void> {
+): AsyncGenerator<Examined> {
   await using lab = await Lab.create({ rttMs, ipv6 })
   const join = await startHelpers(lab, helpers)
+  const judge = helpers === JUDGED_WITH ? await Judge.start(lab) : undefined
   const places: Place[] = ipv6
     ? ['v6fw']
     : ['public', ...NAT_KINDS.filter((kind) => kind !== 'v6fw')]
   for (const place of places) {
-    const { ms, found } = await examine(lab, `${place}-${helpers}`, place, join)
-    const limit = LIMIT_MS(helpers)
-    const time = ms === undefined ? 'never' : `${(ms / 1000).toFixed(1)} s`
-    note({
-      what: `${place} with ${helpers} helper${helpers === 1 ? '' : 's'}`,
-      found: `${inWords(found)}: ${ms === undefined ? `WRONG, expected ${inWords(factsOf(place))}` : `right after ${time}`}`,
-      ok: ms !== undefined && (!limits || ms <= limit),
-    })
+    const name = `${place}-${helpers}`
+    const host = place === 'public' ? await lab.publicHost(name) : await lab.natHost(name, place)
+    const [examined, judgement] = await Promise.all([
+      examine(lab, host, factsOf(place), join),
+      judge?.of(host),
+    ])
+    yield { place, ...examined, judgement }
   }
+  await judge?.stop()
 }
 
 /** Public members, all linked to each other; the options by which others join through the first. */
@@ -100,17 +147,16 @@ async function startHelpers(lab: Lab, count: number): Promise<string[]> {
   return join
 }
 
-/** Starts a node in that place and waits until it knows the place for what it is. */
+/** Starts a node on the host and waits until it knows the place for what it is. */
 async function examine(
   lab: Lab,
-  name: string,
-  place: Place,
+  host: Host,
+  facts: Facts,
   join: string[],
 ): Promise<{ ms: number | undefined; found: Facts }> {
-  const host = place === 'public' ? await lab.publicHost(name) : await lab.natHost(name, place)
-  const node = await LabNode.start(host, { name, folder: lab.folder, args: join })
+  const node = await LabNode.start(host, { name: host.name, folder: lab.folder, args: join })
   const { atMs } = await node.ready()
-  const expected = inWords(factsOf(place))
+  const expected = inWords(facts)
   let rightSince: number | undefined
   for (;;) {
     const { reachability, nat } = await node.api<NodeStatus>('GET', '/v1/status')

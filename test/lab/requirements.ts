@@ -8,6 +8,7 @@ const PROGRAMS: readonly [program: string, debianPackage: string][] = [
   ['conntrack', 'conntrack'],
   ['curl', 'curl'],
   ['cc', 'gcc libc6-dev'],
+  ['turnserver', 'coturn'],
 ]
 
 /** Programs for administrators live here, which is not always on a shell's PATH. */

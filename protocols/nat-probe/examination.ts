@@ -41,6 +41,8 @@ export class Examination {
   readonly #results = new Map<string, Result>()
   readonly #open = new Set<string>()
   #sampling: Sampling | undefined
+  /** Who came in at a mapped port at which it might have come in without the mapping. */
+  #ambiguous: Extract<Finding, { type: 'reached' }> | undefined
   #useful = false
   /** Which part is under way: the listening port, fresh ports, the silent one. */
   #part: 'listening' | 'fresh' | 'silent' = 'listening'
@@ -76,7 +78,7 @@ export class Examination {
     if (sampling === undefined) return { findings: [], next: this.#next() }
     this.#useful = true
     const finding: Finding = { type: 'sampled', by: this.#witness(), sampling }
-    return { findings: [finding], next: this.#next() }
+    return { findings: [finding, ...this.#resolved()], next: this.#next() }
   }
 
   /** The silent port is open, or could not be opened. */
@@ -94,19 +96,19 @@ export class Examination {
     if (!this.#open.has(key) || this.#results.has(key)) return []
     this.#useful = true
     const { door, other, port } = question
-    const stranger = !ours && isStranger(door, from, contacted, this.helper.ip)
+    const stranger = !ours && this.#isStranger(door, from, contacted)
     this.#results.set(key, stranger ? 'stranger' : 'reached')
-    return [
-      {
-        type: 'reached',
-        by: this.#witness(),
-        door,
-        other,
-        stranger,
-        from,
-        ...(door === 'mapped' && { port }),
-      },
-    ]
+    const by = this.#witness()
+    const mapped = door === 'mapped' ? { port } : {}
+    const finding = { type: 'reached', by, door, other, stranger, from, ...mapped } as const
+    if (door === 'mapped' && !stranger && !ours) this.#ambiguous ??= finding
+    return [finding, ...this.#resolved()]
+  }
+
+  /** A fresh port has sent to the helper alone, a silent one to nobody, the others to whomever this node talks to. */
+  #isStranger(door: Door, from: string, contacted: boolean): boolean {
+    if (door === 'silent') return true
+    return door === 'fresh' ? from !== this.helper.ip : !contacted
   }
 
   /** The helper answered; `nothing`: it did not in time, or it lied. */
@@ -125,7 +127,22 @@ export class Examination {
       failed && own
         ? [{ type: 'failed', by: this.#witness(), door, other, ...(door === 'mapped' && { port }) }]
         : []
-    return { findings: [...findings, ...this.#controlled()], next: this.#next() }
+    const together = [...this.#resolved(), ...this.#controlled()]
+    return { findings: [...findings, ...together], next: this.#next() }
+  }
+
+  /**
+   * Whoever came in at a mapped port did so because of the mapping if it is one that we never sent from; or if the helper, to which
+   * we have sent from another port too, does not get in there.
+   */
+  #resolved(): Finding[] {
+    const mapped = this.#ambiguous
+    const seen = this.#sampling?.seen
+    if (mapped === undefined || seen === undefined) return []
+    const forwarded = seen.port !== mapped.port || this.#resultOf('fresh', false) === 'failed'
+    if (!forwarded) return []
+    this.#ambiguous = undefined
+    return [{ ...mapped, stranger: true }]
   }
 
   /**
@@ -211,12 +228,6 @@ export class Examination {
 interface Contact {
   contacted: boolean
   ours: boolean
-}
-
-/** A fresh port has sent to the helper alone, a silent one to nobody; the others to whomever this node talks to. */
-function isStranger(door: Door, from: string, contacted: boolean, helperIp: string): boolean {
-  if (door === 'silent') return true
-  return door === 'fresh' ? from !== helperIp : !contacted
 }
 
 /** Who says "reached" without a knock that arrived here tells nothing; nor who met somebody else, or could not dial at all. */

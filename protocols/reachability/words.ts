@@ -35,8 +35,9 @@ export class Words {
   add(fromIp: string, word: Omit<Word, 'network'>): void {
     const network = networksOf(fromIp)?.narrow
     if (network === undefined) return
-    // Of probes each way in is a question of its own; for the others only whether the network gets in at all.
-    const question = word.kind === 'probe' ? `${word.door} ${word.other}` : ''
+    // Of probes each way in is a question of its own, and who came in is not unsaid by who says that nobody does: the one
+    // was seen here, and the other is a word. Of the rest only the newest counts.
+    const question = word.kind === 'probe' ? `${word.door} ${word.other} ${word.ok}` : ''
     const key = `${word.kind} ${network} ${question}`
     this.#words.delete(key)
     const oldest = this.#words.keys().next().value

@@ -1,58 +1,19 @@
 import type { Family } from '../kernel/address.ts'
 import { canonicalIp, endpoint, familyOf, scopeOf, tcpAddress } from '../kernel/address.ts'
-import type { Instant, Machine, Tick } from '../kernel/machine.ts'
+import type { Instant, Machine } from '../kernel/machine.ts'
 import type { Assessment, Behaviour, Endpoint, FamilyEvidence, Verdict } from './evidence.ts'
 import { assess } from './evidence.ts'
-import { FilterWords } from './filtering.ts'
-import type { FilterWord } from './filtering.ts'
+import { freshFamily, settle, wakesOf, watchOutside } from './family.ts'
+import type { FamilyState } from './family.ts'
+import type { ReachabilityInput } from './inputs.ts'
 import { LIMITS } from './limits.ts'
 import { ObservedAddresses } from './observed-addresses.ts'
-import type { Observation } from './observed-addresses.ts'
 import { reasonsOf } from './reasons.ts'
 import type { Reason } from './reasons.ts'
-import { Samples } from './samples.ts'
-import type { PortChoice, Sample } from './samples.ts'
-import { LISTENING, Words } from './words.ts'
+import type { PortChoice } from './samples.ts'
+import { LISTENING } from './words.ts'
 
-/** What happened that says something about where this node can be reached. */
-export type ReachabilityInput =
-  | Tick
-  /** Addresses of this host with the port that is listened on there (wildcards expanded). */
-  | { type: 'interfaces'; addresses: Endpoint[] }
-  /** A peer told us what it sees of a connection that left from a listening port. */
-  | ({ type: 'observed' } & Omit<Observation, 'at' | 'goneAt'>)
-  | { type: 'observation-gone'; connection: string }
-  /**
-   * Somebody connected to us. `dialledBefore`: we dialled or punched towards that IP address within
-   * the last minutes, so a NAT may have let it in for that reason. `via`: the address it dialled.
-   */
-  | { type: 'inbound'; remoteIp: string; localIp: string; dialledBefore: boolean; via?: Endpoint }
-  /**
-   * Somebody tried to connect back to one of our addresses. `independent`: from an IP address that
-   * we were not in contact with; AutoNAT v2 alone never is.
-   */
-  | { type: 'dial-back'; ip: string; port: number; ok: boolean; byIp: string; independent: boolean }
-  /** How a helper saw connections of ours to two of its ports, and from new ports of ours. */
-  | ({ type: 'sampled'; byIp: string } & Omit<Sample, 'at'>)
-  /**
-   * What came of a dial-back that a helper was asked for: by itself from another port, or by an`other` peer. What somebody
-   * `reached` this node has seen itself, `from` where; who `failed` is the helper's word.
-   */
-  | {
-      type: 'probed'
-      byIp: string
-      trusted: boolean
-      door: FilterWord['door'] | 'mapped'
-      other: boolean
-      result: FilterWord['result']
-      from?: string
-      /** The outside port of a mapped door. */
-      port?: number
-    }
-  /** Endpoints that the router says it forwards to us; empty for none. */
-  | { type: 'mapped'; endpoints: Endpoint[] }
-  /** Addresses the operator wants announced; empty for none. */
-  | { type: 'configured'; announce: string[] }
+export type { ReachabilityInput } from './inputs.ts'
 
 /** The whole picture at one moment. */
 export interface ReachabilityState {
@@ -74,21 +35,6 @@ export interface ReachabilityState {
 export type ReachabilityOutput = { type: 'changed'; state: ReachabilityState }
 
 const FAMILIES: readonly Family[] = ['ip4', 'ip6']
-
-interface FamilyState {
-  verdict: Verdict
-  /** Whether somebody tried to get in before it was reached. */
-  tried: boolean
-  /** Since when the evidence has said something else. */
-  contrarySince: Instant | undefined
-  /** What strangers could dial when the evidence last agreed with the verdict. */
-  dialable: Endpoint[]
-  words: Words
-  filters: FilterWords
-  samples: Samples
-  /** Where most on the internet last saw us. */
-  outside: string | undefined
-}
 
 /** Judges whether strangers can reach this node, and what to announce. See SPEC.md. */
 export class ReachabilityMachine implements Machine<ReachabilityInput, ReachabilityOutput> {
@@ -133,12 +79,7 @@ export class ReachabilityMachine implements Machine<ReachabilityInput, Reachabil
   }
 
   nextWake(): Instant | undefined {
-    const times = FAMILIES.flatMap((family) => {
-      const { contrarySince, words, filters, samples } = this.#families[family]
-      const changed =
-        contrarySince === undefined ? undefined : contrarySince + holdOf(this.#families[family])
-      return [changed, ...[words, filters, samples].map((each) => each.nextExpiry())]
-    })
+    const times = FAMILIES.flatMap((family) => wakesOf(this.#families[family]))
     const unsettled = this.#state.settled ? this.#settledUntil() : undefined
     const known = [...times, unsettled, this.#observed.nextExpiry()].filter(
       (time) => time !== undefined && Number.isFinite(time),
@@ -301,23 +242,10 @@ export class ReachabilityMachine implements Machine<ReachabilityInput, Reachabil
   #expire(now: Instant): void {
     this.#observed.expire(now)
     for (const family of FAMILIES) {
-      const { words, filters, samples } = this.#families[family]
-      for (const each of [words, filters, samples]) each.expire(now)
-      this.#watchOutside(family)
+      const state = this.#families[family]
+      for (const each of [state.words, state.filters, state.samples]) each.expire(now)
+      watchOutside(state, this.#observed.consensus(family, 'public'))
     }
-  }
-
-  /** What was found out about the address that the router had before says nothing about the one it has now. */
-  #watchOutside(family: Family): void {
-    const state = this.#families[family]
-    const { endpoints } = this.#observed.consensus(family, 'public')
-    const still = endpoints.some(({ ip }) => ip === state.outside)
-    const [winner] = endpoints
-    if (winner === undefined || still) return
-    if (state.outside !== undefined) {
-      for (const each of [state.words, state.filters, state.samples]) each.clear()
-    }
-    state.outside = winner.ip
   }
 
   #judge(now: Instant): ReachabilityState {
@@ -405,27 +333,6 @@ export class ReachabilityMachine implements Machine<ReachabilityInput, Reachabil
   }
 }
 
-/**
- * A first verdict counts at once; a different one only after it has held for a while. Until then the
- * addresses of the old one stay, so that announcements never flap faster than the verdict.
- */
-function settle(state: FamilyState, found: Assessment, now: Instant): void {
-  if (found.verdict !== state.verdict && state.verdict !== 'unknown') {
-    state.contrarySince ??= now
-    if (now < state.contrarySince + holdOf(state)) return
-    // It has stood against something: the next change has to hold as well.
-    state.tried = true
-  }
-  state.verdict = found.verdict
-  state.tried ||= found.tried
-  state.contrarySince = undefined
-  state.dialable = found.dialable
-}
-
-function holdOf({ verdict, tried }: FamilyState): number {
-  return verdict === 'private' && !tried ? LIMITS.untriedHoldMs : LIMITS.holdMs
-}
-
 /** The family about which more is known speaks for the node. */
 function strongest(a: Assessment, b: Assessment): Assessment {
   if (a.mapping === 'unknown' && b.mapping !== 'unknown') return b
@@ -444,19 +351,6 @@ function isPort(port: number): boolean {
 
 function isLoopback({ ip }: Endpoint): boolean {
   return scopeOf(ip) === 'loopback'
-}
-
-function freshFamily(): FamilyState {
-  return {
-    verdict: 'unknown',
-    tried: false,
-    contrarySince: undefined,
-    dialable: [],
-    words: new Words(),
-    filters: new FilterWords(),
-    samples: new Samples(),
-    outside: undefined,
-  }
 }
 
 function nothingKnown(): ReachabilityState {

@@ -1,7 +1,7 @@
 import { networksOf } from '../kernel/address.ts'
 import type { Instant } from '../kernel/machine.ts'
 import type { Endpoint } from './evidence.ts'
-import { LIMITS } from './limits.ts'
+import { Remembered } from './remembered.ts'
 
 /** How a router picks outside ports; `shifted`: each by the same number from the inner one. */
 export type PortChoice = 'preserved' | 'shifted' | 'sequential' | 'random' | 'unknown'
@@ -16,34 +16,12 @@ export interface Sample {
   at: Instant
 }
 
-/** What helpers with two ports saw, one word a network. Bounded; the oldest makes room. */
-export class Samples {
-  readonly #samples = new Map<string, Sample>()
-
+/** What helpers with two ports saw, one word a network. */
+export class Samples extends Remembered<Sample> {
   add(helperIp: string, sample: Sample): void {
     const network = networksOf(helperIp)?.narrow
     if (network === undefined) return
-    this.#samples.delete(network)
-    const oldest = this.#samples.keys().next().value
-    if (this.#samples.size >= LIMITS.maxEvidence && oldest !== undefined) {
-      this.#samples.delete(oldest)
-    }
-    this.#samples.set(network, sample)
-  }
-
-  expire(now: Instant): void {
-    for (const [network, { at }] of this.#samples) {
-      if (now >= at + LIMITS.evidenceMs) this.#samples.delete(network)
-    }
-  }
-
-  nextExpiry(): Instant | undefined {
-    const times = [...this.#samples.values()].map(({ at }) => at)
-    return times.length === 0 ? undefined : Math.min(...times) + LIMITS.evidenceMs
-  }
-
-  clear(): void {
-    this.#samples.clear()
+    this.put(network, sample)
   }
 
   /**
@@ -51,7 +29,7 @@ export class Samples {
    * be another: a router with two of them may take them in turns.
    */
   sameForOtherPort({ trustedOnly }: { trustedOnly: boolean }): boolean | undefined {
-    const looked = [...this.#samples.values()].filter(
+    const looked = this.all().filter(
       ({ listening, trusted }) => listening !== undefined && (trusted || !trustedOnly),
     )
     if (looked.length === 0) return undefined
@@ -62,7 +40,7 @@ export class Samples {
 
   /** By most who looked; a tie goes to the operator's choice, and then to who looked last. */
   portChoice(): PortChoice {
-    const votes = [...this.#samples.values()].flatMap((sample): [PortChoice, boolean][] => {
+    const votes = this.all().flatMap((sample): [PortChoice, boolean][] => {
       const choice = choiceIn(sample)
       return choice === 'unknown' ? [] : [[choice, sample.trusted]]
     })
@@ -71,7 +49,7 @@ export class Samples {
 
   /** Outside ports in the order in which the router handed them out, as far as known. */
   ports(): number[] {
-    return [...this.#samples.values()].flatMap(({ listening, fresh }) => [
+    return this.all().flatMap(({ listening, fresh }) => [
       ...(listening === undefined ? [] : [listening.port]),
       ...fresh.map(({ port }) => port),
     ])

@@ -2,6 +2,7 @@ import { networksOf } from '../kernel/address.ts'
 import type { Instant } from '../kernel/machine.ts'
 import type { Endpoint } from './evidence.ts'
 import { LIMITS } from './limits.ts'
+import { Remembered } from './remembered.ts'
 
 /** Where somebody said, or showed, whether this node can be reached. */
 export type WordKind = 'inbound' | 'probe' | 'autonat'
@@ -27,10 +28,8 @@ export interface Word {
   at: Instant
 }
 
-/** Who got in and who did not, network by network. Bounded; the oldest makes room. */
-export class Words {
-  readonly #words = new Map<string, Word>()
-
+/** Who got in and who did not, network by network. */
+export class Words extends Remembered<Word> {
   /** The newest word of a network replaces its older one. */
   add(fromIp: string, word: Omit<Word, 'network'>): void {
     const network = networksOf(fromIp)?.narrow
@@ -38,39 +37,22 @@ export class Words {
     // Of probes each way in is a question of its own, and who came in is not unsaid by who says that nobody does: the one
     // was seen here, and the other is a word. Of the rest only the newest counts.
     const question = word.kind === 'probe' ? `${word.door} ${word.other} ${word.ok}` : ''
-    const key = `${word.kind} ${network} ${question}`
-    this.#words.delete(key)
-    const oldest = this.#words.keys().next().value
-    if (this.#words.size >= LIMITS.maxEvidence && oldest !== undefined) this.#words.delete(oldest)
-    this.#words.set(key, { ...word, network })
-  }
-
-  expire(now: Instant): void {
-    this.#drop(({ at }) => now >= at + LIMITS.evidenceMs)
-  }
-
-  nextExpiry(): Instant | undefined {
-    const times = [...this.#words.values()].map(({ at }) => at)
-    return times.length === 0 ? undefined : Math.min(...times) + LIMITS.evidenceMs
+    this.put(`${word.kind} ${network} ${question}`, { ...word, network })
   }
 
   /** What was said of a way in that is no more. */
   dropDoor(door: string): void {
-    this.#drop((word) => word.door === door)
-  }
-
-  clear(): void {
-    this.#words.clear()
+    this.drop((word) => word.door === door)
   }
 
   /** Who got in, unless that was refuted since. */
   good(): Word[] {
-    return [...this.#words.values()].filter((word) => word.ok && !this.#isRefuted(word))
+    return this.all().filter((word) => word.ok && !this.#isRefuted(word))
   }
 
   /** Who did not. */
   bad(): Word[] {
-    return [...this.#words.values()].filter(({ ok }) => !ok)
+    return this.all().filter(({ ok }) => !ok)
   }
 
   /**
@@ -83,10 +65,6 @@ export class Words {
       (word) => word.kind === 'probe' && word.door === door && word.at > at + LIMITS.roundMs,
     )
     return areEnough(later)
-  }
-
-  #drop(unwanted: (word: Word) => boolean): void {
-    for (const [key, word] of this.#words) if (unwanted(word)) this.#words.delete(key)
   }
 }
 

@@ -5,23 +5,9 @@ import { LIMITS } from './limits.ts'
 import { mappingOf } from './mapping.ts'
 import type { Consensus } from './observed-addresses.ts'
 import type { PortChoice, Samples } from './samples.ts'
+import type { Behaviour, Endpoint, Verdict } from './types.ts'
 import { areEnough, LISTENING, networksIn } from './words.ts'
 import type { Word, Words } from './words.ts'
-
-/** RFC 4787 behaviour in the words of the public API. */
-export type Behaviour =
-  | 'none'
-  | 'endpoint-independent'
-  | 'address-dependent'
-  | 'address-and-port-dependent'
-  | 'unknown'
-
-export type Verdict = 'public' | 'private' | 'unknown'
-
-export interface Endpoint {
-  ip: string
-  port: number
-}
 
 /** Everything known about one family at one moment. */
 export interface FamilyEvidence {

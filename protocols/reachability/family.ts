@@ -1,5 +1,6 @@
 import type { Instant } from '../kernel/machine.ts'
-import type { Assessment, Endpoint, Verdict } from './evidence.ts'
+import type { Assessment } from './evidence.ts'
+import type { Endpoint, Verdict } from './types.ts'
 import { FilterWords } from './filtering.ts'
 import { LIMITS } from './limits.ts'
 import type { Consensus } from './observed-addresses.ts'

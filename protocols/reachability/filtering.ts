@@ -1,6 +1,6 @@
 import { networksOf } from '../kernel/address.ts'
 import type { Instant } from '../kernel/machine.ts'
-import type { Behaviour } from './evidence.ts'
+import type { Behaviour } from './types.ts'
 import { Remembered } from './remembered.ts'
 
 /** What a probe came to: a `stranger` to the port got in, somebody else did, or nobody. */

@@ -1,5 +1,5 @@
 import type { Tick } from '../kernel/machine.ts'
-import type { Endpoint } from './evidence.ts'
+import type { Endpoint } from './types.ts'
 import type { FilterWord } from './filtering.ts'
 import type { Observation } from './observed-addresses.ts'
 import type { Sample } from './samples.ts'

@@ -1,4 +1,4 @@
-import type { Behaviour, Endpoint } from './evidence.ts'
+import type { Behaviour, Endpoint } from './types.ts'
 import { LIMITS } from './limits.ts'
 import type { Consensus } from './observed-addresses.ts'
 import type { Samples } from './samples.ts'

@@ -1,4 +1,4 @@
-import type { Behaviour } from './evidence.ts'
+import type { Behaviour } from './types.ts'
 
 /** How STUN's first users named NATs: coarser than RFC 4787, and still what many people know. */
 export type NatClass =

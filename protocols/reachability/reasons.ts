@@ -1,6 +1,7 @@
 import { endpoint } from '../kernel/address.ts'
 import type { Instant } from '../kernel/machine.ts'
-import type { FamilyEvidence, Verdict } from './evidence.ts'
+import type { FamilyEvidence } from './evidence.ts'
+import type { Verdict } from './types.ts'
 import { networksIn } from './words.ts'
 import type { Word } from './words.ts'
 

@@ -1,6 +1,6 @@
 import { networksOf } from '../kernel/address.ts'
 import type { Instant } from '../kernel/machine.ts'
-import type { Endpoint } from './evidence.ts'
+import type { Endpoint } from './types.ts'
 import { Remembered } from './remembered.ts'
 
 /** How a router picks outside ports; `shifted`: each by the same number from the inner one. */

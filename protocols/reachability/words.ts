@@ -1,6 +1,6 @@
 import { networksOf } from '../kernel/address.ts'
 import type { Instant } from '../kernel/machine.ts'
-import type { Endpoint } from './evidence.ts'
+import type { Endpoint } from './types.ts'
 import { LIMITS } from './limits.ts'
 import { Remembered } from './remembered.ts'
 

@@ -69,6 +69,7 @@ export class OverlayNode implements api.WarrenNode {
     this.#release = release
     this.#metrics = new NodeMetrics(hub, () => this.status(), {
       punching: parts.meeting,
+      probes: parts.natProbe,
       links: {
         streams: () => parts.resumption.stats(),
         keepAliveMs: () => parts.liveness.learnt().intervalMs,

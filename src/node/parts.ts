@@ -313,9 +313,13 @@ export async function makeParts(
 
 /** Whether others see us at none of the addresses at which they saw us before. */
 function isElsewhere(now: string[], before: string[]): boolean {
-  const hostOf = (endpoint: string): string => endpoint.slice(0, endpoint.lastIndexOf(':'))
   const hosts = new Set(now.map(hostOf))
   return before.length > 0 && now.length > 0 && !before.some((one) => hosts.has(hostOf(one)))
+}
+
+/** Of what `endpoint` of the kernel wrote. */
+function hostOf(endpoint: string): string {
+  return endpoint.slice(0, endpoint.lastIndexOf(':'))
 }
 
 /** Connections from an address that this host has no more: no packet of theirs arrives, and the kernel says nothing for minutes. */

@@ -1,4 +1,5 @@
 import { tcpAddress } from '../../protocols/kernel/address.ts'
+import { isoOf } from '../drivers/clock.ts'
 import type { KnownPeer, PeerExchangeDriver } from '../drivers/peer-exchange.ts'
 import type { ReachabilityDriver } from '../drivers/reachability.ts'
 import type { RelayService } from '../drivers/relay-service.ts'
@@ -110,7 +111,7 @@ export class Snapshot {
   #evidence(): ReachabilityEvidence[] {
     return this.#parts.reachability
       .reasons()
-      .map(({ at, ...reason }) => ({ ...reason, at: new Date(at).toISOString() }))
+      .map(({ at, ...reason }) => ({ ...reason, at: isoOf(at) }))
   }
 
   #relays(): RelayStatus[] {

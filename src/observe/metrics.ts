@@ -4,6 +4,8 @@ import type { EventHub } from './event-hub.ts'
 import { countLinks } from './link-metrics.ts'
 import type { LinkSource } from './link-metrics.ts'
 import { countPunches } from './punch-metrics.ts'
+import { countProbes } from './probe-metrics.ts'
+import type { ProbeSource } from './probe-metrics.ts'
 import type { PunchSource } from './punch-metrics.ts'
 
 /** Time to a direct path: from one LAN round trip to the last try on a slow and lossy path. */
@@ -20,11 +22,12 @@ export class NodeMetrics {
   constructor(
     hub: EventHub,
     status: () => NodeStatus,
-    { punching, links }: { punching: PunchSource; links: LinkSource },
+    { punching, links, probes }: { punching: PunchSource; links: LinkSource; probes: ProbeSource },
   ) {
     collectDefaultMetrics({ register: this.#registry })
     this.#gauges(status)
     countLinks(this.#registry, links)
+    countProbes(this.#registry, probes)
     this.#stop = [hub.listen(this.#counters()), countPunches(this.#registry, punching)]
   }
 

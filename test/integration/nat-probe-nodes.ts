@@ -66,9 +66,9 @@ export async function probeNode(t: TestContext, options: ProbeNodeOptions): Prom
     dial: (address: Multiaddr, role: DialRole & { signal: AbortSignal }) =>
       transportManager.dial(address, role),
     isOutside: (host) => !(options.hidden === true && host === ip),
-    isTrusted: options.isTrusted ?? (() => false),
+    isTrusted: (peer) => options.isTrusted?.(peer) ?? false,
     isPublic: () => true,
-    hasContacted: options.hasContacted ?? (() => false),
+    hasContacted: (host) => options.hasContacted?.(host) ?? false,
     isOurs: () => false,
     found: (finding) => {
       findings.push(finding)

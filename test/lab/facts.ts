@@ -81,14 +81,15 @@ export async function facts(rttMs: number, note: Note, limits: boolean): Promise
 /** What the judge says of UDP must be what is expected, and thus found, of TCP. */
 function compare(place: Place, judgement: Judgement): Finding {
   const { mapping, filtering } = factsOf(place)
-  // Where nothing is translated or filtered a STUN client sees what an endpoint-independent NAT would show it.
-  const seen = (word: string): string => (word === 'none' ? 'endpoint-independent' : word)
   return {
     what: `${place} by RFC 5780 over UDP`,
     found: `mapping ${judgement.mapping}, filtering ${judgement.filtering}`,
-    ok: judgement.mapping === seen(mapping) && judgement.filtering === seen(filtering),
+    ok: judgement.mapping === overUdp(mapping) && judgement.filtering === overUdp(filtering),
   }
 }
+
+/** Where nothing is translated or filtered a STUN client sees what an endpoint-independent NAT would show it. */
+const overUdp = (word: string): string => (word === 'none' ? 'endpoint-independent' : word)
 
 function summary(seconds: ReadonlyMap<Place, string[]>): string {
   const head = ['', ...HELPERS.map((count) => `${count} helper${count === 1 ? '' : 's'}`)]

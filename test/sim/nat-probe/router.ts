@@ -84,7 +84,7 @@ export class Router {
   }
 
   #addressTowards({ ip }: Endpoint): string {
-    const sum = [...ip].reduce((total, char) => total + char.charCodeAt(0), 0)
+    const sum = Buffer.from(ip).reduce((total, byte) => total + byte, 0)
     return this.addresses[sum % this.addresses.length] as string
   }
 }

@@ -90,7 +90,7 @@ const message: fc.Arbitrary<Sent> = fc.oneof(
     type: is('refused'),
     code: fc.constantFrom('too-many', 'no-third', 'unsupported', 'voucher', 'unknown'),
   }),
-) as fc.Arbitrary<Sent>
+)
 
 test('every message survives the way, and fits', () => {
   fc.assert(

@@ -99,13 +99,11 @@ const invalid: [name: string, bytes: Uint8Array, violation: string][] = [
 ]
 
 writeJson('messages', {
-  valid: [
-    ...valid.map(([name, message]) => ({
-      name,
-      hex: hex(encode(message)),
-      message: written(message),
-    })),
-  ],
+  valid: valid.map(([name, message]) => ({
+    name,
+    hex: hex(encode(message)),
+    message: written(message),
+  })),
   readOnly: [
     { name: 'nothing that this version knows', hex: '', message: { type: 'skip' } },
     { name: 'a field of a later version alone', hex: '4a0101', message: { type: 'skip' } },

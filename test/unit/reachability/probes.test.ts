@@ -115,9 +115,11 @@ test('two outside addresses with a port each are one mapping as well', () => {
   assert.equal(machine.state.mapping, 'endpoint-independent')
 })
 
+/** How the router seems to pick ports when new ones look like this from outside. */
+const choice = (fresh: number[], again = 4001): string =>
+  hidden(sampled(1, { fresh, again })).state.ports
+
 test('how a router picks ports shows in new ones', () => {
-  const choice = (fresh: number[], again = 4001): string =>
-    hidden(sampled(1, { fresh, again })).state.ports
   assert.equal(choice([41_000, 42_000, 43_000]), 'preserved')
   assert.equal(choice([41_000, 42_000, 9_999]), 'preserved', 'one was taken')
   assert.equal(choice([51_000, 52_000, 53_000]), 'shifted')

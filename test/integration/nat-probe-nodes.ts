@@ -30,7 +30,7 @@ export interface ProbeNode {
 }
 
 export interface ProbeNodeOptions {
-  /** The last number of its address: 127.0.0.N. */
+  /** Its address is 127.N.0.1: each node in a network of its own. */
   n: number
   /** Takes its own address for a private one, so that it looks for what a router does to its ports. */
   hidden?: boolean
@@ -42,7 +42,7 @@ export interface ProbeNodeOptions {
 const PATIENCE_MS = 15_000
 
 export async function probeNode(t: TestContext, options: ProbeNodeOptions): Promise<ProbeNode> {
-  const ip = `127.0.0.${options.n}`
+  const ip = `127.${options.n}.0.1`
   let transport: TcpReuseTransport | undefined
   let seam: Seam | undefined
   const tcp = tcpReuse()

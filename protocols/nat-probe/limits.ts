@@ -6,7 +6,7 @@ export const VOUCHER_DOMAIN = 'warren-nat-probe-voucher-v1'
 
 /** Every bound of the NAT probe; SPEC.md section 8 gives the reasons to implementors. */
 export const PROBE_LIMITS = {
-  /** A voucher with three peer ids, an IPv6 endpoint and its signature has 280 bytes; room for later fields. */
+  /** A voucher with three peer ids, an IPv6 endpoint and its signature has 240 bytes; room for later fields. */
   messageBytes: 512,
   nonceBytes: 16,
   signatureBytes: 64,

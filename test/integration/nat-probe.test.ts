@@ -157,12 +157,13 @@ test('a knock that nobody asked for is refused', async (t) => {
   assert.deepEqual(answer, { type: 'refused', code: 'unknown' })
 })
 
+const id = (node: ProbeNode) => node.libp2p.peerId.toMultihash().bytes
+
 /** A helper of ours that signs what it likes, and a third peer that is asked to believe it. */
 async function vouching(t: Parameters<typeof probeNode>[0]) {
   const [third, asker] = [await probeNode(t, { n: 4 }), await probeNode(t, { n: 2 })]
   const helper = await probeNode(t, { n: 3 })
   const connection = await helper.dial(third)
-  const id = (node: ProbeNode) => node.libp2p.peerId.toMultihash().bytes
   const voucher: Voucher = {
     helper: id(helper),
     third: id(third),
@@ -190,7 +191,7 @@ test('forged, stale and misdirected vouchers make a third peer dial nobody', asy
   assert.deepEqual(await send({}, await generateKeyPair('Ed25519')), REFUSED, 'forged')
   assert.deepEqual(await send({ issued: now - 3_600 }), REFUSED, 'stale')
   assert.deepEqual(await send({ issued: now + 3_600 }), REFUSED, 'of the future')
-  const other = asker.libp2p.peerId.toMultihash().bytes
+  const other = id(asker)
   assert.deepEqual(await send({ third: other }), REFUSED, 'for another')
   assert.deepEqual(await send({ helper: other }), REFUSED, 'by another')
   assert.deepEqual(third.probe.stats().dials, { reached: 0, refused: 0, silent: 0, failed: 0 })

@@ -58,7 +58,7 @@ export const PROBE_LIMITS = {
   /** Examinations at once. All four, so that the facts are there when the slowest silence of one is over. */
   examinations: 4,
   /** Joining comes first: greetings and reservations of the first moment are not to wait for handshakes of ours. */
-  startMs: 300,
+  startMs: 1_000,
   /** Before proof grows old, which it does after 30 min. */
   refreshMs: 25 * 60_000,
   refreshSpread: 0.1,

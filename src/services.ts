@@ -153,6 +153,7 @@ function observing(
     events,
     transport,
     announce: [],
+    isTrusted: () => false,
     changed: () => {},
     interfacesChanged: () => {},
     reachedInbound: () => {},

@@ -25,6 +25,8 @@ export type Path =
 export interface NatFacts {
   mapping: NatBehaviour
   filtering: NatBehaviour
+  /** How the router picks outside ports; `shifted`: each by the same number from the inner one. */
+  ports: 'preserved' | 'shifted' | 'sequential' | 'random' | 'unknown'
   /** `ip:port` as distinct observers saw our listening port. */
   externalAddresses: string[]
   /** How the router was made to open our port; `none` when it was not, or nothing had to be opened. */
@@ -39,6 +41,22 @@ export interface Reachability {
   since: string
   /** How many independent pieces of evidence support the verdict. */
   confirmations: number
+  /** All evidence, for the verdict and against it, the strongest first. */
+  evidence: ReachabilityEvidence[]
+}
+
+export interface ReachabilityEvidence {
+  /**
+   * `configuration`: the operator says so; `inbound`: strangers came in; `port-mapping`: a port that the router opened
+   * was tried, or is closed again; `probe`: peers dialled back at our request; `autonat`: AutoNAT v2; `observers`: peers see this node at an address
+   * that is not its own.
+   */
+  kind: 'configuration' | 'inbound' | 'port-mapping' | 'probe' | 'autonat' | 'observers'
+  says: Verdict
+  /** How many networks say so. */
+  networks: number
+  /** ISO time of the newest. */
+  at: string
 }
 
 export interface Condition {

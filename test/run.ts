@@ -99,6 +99,7 @@ const TIERS: Tier[] = [
       { title: '100 MB and a dead relay', argv: lab('--scenario', 'big') },
       { title: 'a small swarm starts', argv: lab('--scenario', 'start', '--no-limits') },
       { title: 'a dozen nodes outlive half of them', argv: lab('--scenario', 'overlay') },
+      { title: 'what each NAT does, by peers and by RFC 5780', argv: lab('--scenario', 'facts') },
       { title: 'the examples behind two NATs', argv: lab('--scenario', 'examples') },
       { title: 'the demo', argv: node('test/lab/demo.ts') },
     ],

@@ -1,4 +1,4 @@
-import { ipFromBytes, ipBytes } from '../kernel/address.ts'
+import { endpointBytes, endpointFromBytes } from '../kernel/address.ts'
 import { attempt } from '../kernel/protobuf-bytes.ts'
 import type { ValueOf } from '../kernel/protobuf.ts'
 import type { Endpoint, SideFacts } from './facts.ts'
@@ -90,8 +90,8 @@ function readBody({ ask, answer, refuse }: Wire): Body | Violation {
 
 function readFacts(wire: WireFacts | undefined): SideFacts | Violation {
   if (wire === undefined) return 'body'
-  const external = wire.external.map(readEndpoint)
-  const lan = wire.lan.map(readEndpoint)
+  const external = wire.external.map(endpointFromBytes)
+  const lan = wire.lan.map(endpointFromBytes)
   if (![...external, ...lan].every(isEndpoint)) return 'endpoint'
   if (!wire.ports.every(isPort)) return 'port'
   return { ...wire, external: external.filter(isEndpoint), lan: lan.filter(isEndpoint) }
@@ -100,21 +100,12 @@ function readFacts(wire: WireFacts | undefined): SideFacts | Violation {
 function factsToWire(facts: SideFacts): WireFacts {
   return {
     ...facts,
-    external: facts.external.slice(0, LIMITS.external).map(endpointBytes),
-    lan: facts.lan.slice(0, LIMITS.lan).map(endpointBytes),
+    external: facts.external
+      .slice(0, LIMITS.external)
+      .map(({ ip, port }) => endpointBytes(ip, port)),
+    lan: facts.lan.slice(0, LIMITS.lan).map(({ ip, port }) => endpointBytes(ip, port)),
     ports: facts.ports.slice(-LIMITS.ports),
   }
-}
-
-function endpointBytes({ ip, port }: Endpoint): Uint8Array {
-  const address = ipBytes(ip) ?? new Uint8Array(4)
-  return Uint8Array.of(...address, port >> 8, port & 0xff)
-}
-
-function readEndpoint(bytes: Uint8Array): Endpoint | undefined {
-  const port = ((bytes.at(-2) ?? 0) << 8) | (bytes.at(-1) ?? 0)
-  const ip = ipFromBytes(bytes.subarray(0, -2))
-  return ip === undefined || !isPort(port) ? undefined : { ip, port }
 }
 
 const isEndpoint = (endpoint: Endpoint | undefined): endpoint is Endpoint => endpoint !== undefined

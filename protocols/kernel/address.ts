@@ -99,6 +99,18 @@ export function ipFromBytes(bytes: Uint8Array): string | undefined {
   return bytes.length === 4 || bytes.length === 16 ? canonicalIp(ipText(bytes)) : undefined
 }
 
+/** 4 or 16 bytes of address and 2 of port, big-endian: how messages carry an endpoint. */
+export function endpointBytes(ip: string, port: number): Uint8Array {
+  return Uint8Array.of(...(ipBytes(ip) ?? new Uint8Array(4)), port >> 8, port & 0xff)
+}
+
+/** What `endpointBytes` wrote; undefined for port 0 and for bytes that are no endpoint. */
+export function endpointFromBytes(bytes: Uint8Array): { ip: string; port: number } | undefined {
+  const port = ((bytes.at(-2) ?? 0) << 8) | (bytes.at(-1) ?? 0)
+  const ip = ipFromBytes(bytes.subarray(0, -2))
+  return ip === undefined || port === 0 ? undefined : { ip, port }
+}
+
 /** How far an IP address can be seen; text that is no address is `unusable`. */
 export function scopeOf(ip: string): Scope {
   const bytes = ipBytes(ip)

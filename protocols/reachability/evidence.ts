@@ -1,98 +1,14 @@
 import type { Family } from '../kernel/address.ts'
-import { networksOf } from '../kernel/address.ts'
+import { endpoint } from '../kernel/address.ts'
 import type { Instant } from '../kernel/machine.ts'
+import type { FilterWords } from './filtering.ts'
 import { LIMITS } from './limits.ts'
+import { mappingOf } from './mapping.ts'
 import type { Consensus } from './observed-addresses.ts'
-
-/** RFC 4787 behaviour in the words of the public API. */
-export type Behaviour =
-  | 'none'
-  | 'endpoint-independent'
-  | 'address-dependent'
-  | 'address-and-port-dependent'
-  | 'unknown'
-
-export type Verdict = 'public' | 'private' | 'unknown'
-
-export interface Endpoint {
-  ip: string
-  port: number
-}
-
-/** Whether strangers got through to us, network by network. Bounded; the oldest makes room. */
-export class ReachProof {
-  readonly #entries = new Map<string, { ok: boolean; at: Instant; endpoint?: Endpoint }>()
-
-  /** The newest word of a network replaces its older one; a repeated one that does not say where keeps the place. */
-  add(fromIp: string, ok: boolean, now: Instant, where?: Endpoint): void {
-    const network = networksOf(fromIp)?.narrow
-    if (network === undefined) return
-    const before = this.#entries.get(network)
-    const endpoint = where ?? (before?.ok === ok ? before.endpoint : undefined)
-    this.#entries.delete(network)
-    const oldest = this.#entries.keys().next().value
-    if (this.#entries.size >= LIMITS.maxEvidence && oldest !== undefined) {
-      this.#entries.delete(oldest)
-    }
-    this.#entries.set(network, { ok, at: now, ...(endpoint === undefined ? {} : { endpoint }) })
-  }
-
-  expire(now: Instant): void {
-    for (const [network, { at }] of this.#entries) {
-      if (now >= at + LIMITS.evidenceMs) this.#entries.delete(network)
-    }
-  }
-
-  nextExpiry(): Instant | undefined {
-    const times = [...this.#entries.values()].map(({ at }) => at)
-    return times.length === 0 ? undefined : Math.min(...times) + LIMITS.evidenceMs
-  }
-
-  clear(): void {
-    this.#entries.clear()
-  }
-
-  /** Forgets who got in through this endpoint. Returns whether anybody had. */
-  forget(endpoint: Endpoint): boolean {
-    const before = this.#entries.size
-    for (const [network, entry] of this.#entries) {
-      if (isAt(entry.endpoint, endpoint)) this.#entries.delete(network)
-    }
-    return this.#entries.size < before
-  }
-
-  /** Forgets that this network got in through this endpoint. */
-  retract(fromIp: string, endpoint: Endpoint): void {
-    const network = networksOf(fromIp)?.narrow
-    if (network !== undefined && isAt(this.#entries.get(network)?.endpoint, endpoint))
-      this.#entries.delete(network)
-  }
-
-  count(ok: boolean): number {
-    return [...this.#entries.values()].filter((entry) => entry.ok === ok).length
-  }
-
-  /** How many got in, but not there; who does not say where might have come there. */
-  countElsewhere(there: Endpoint | undefined): number {
-    if (there === undefined) return this.count(true)
-    return [...this.#entries.values()].filter(
-      ({ ok, endpoint }) => ok && endpoint !== undefined && !isAt(endpoint, there),
-    ).length
-  }
-
-  /** The endpoint through which most got in, if any said it. */
-  provenEndpoints(): Endpoint[] {
-    const proven = [...this.#entries.values()].flatMap(({ ok, endpoint }) =>
-      ok && endpoint !== undefined ? [endpoint] : [],
-    )
-    const unique = new Map(proven.map((at) => [`${at.ip} ${at.port}`, at]))
-    return [...unique.values()]
-  }
-}
-
-function isAt(endpoint: Endpoint | undefined, { ip, port }: Endpoint): boolean {
-  return endpoint?.ip === ip && endpoint.port === port
-}
+import type { PortChoice, Samples } from './samples.ts'
+import type { Behaviour, Endpoint, Verdict } from './types.ts'
+import { areEnough, LISTENING, networksIn } from './words.ts'
+import type { Word, Words } from './words.ts'
 
 /** Everything known about one family at one moment. */
 export interface FamilyEvidence {
@@ -103,21 +19,24 @@ export interface FamilyEvidence {
   /** Seen by peers on the internet, and by peers on our local networks. */
   internet: Consensus
   local: Consensus
-  /** Inbound connections and dial-backs from where we never dialled to. */
-  unsolicited: ReachProof
+  /** Who got in, and who did not. */
+  words: Words
+  filters: FilterWords
+  samples: Samples
   /** The place that our router is said to map to us. */
   mapped: Endpoint | undefined
-  /** There is a firewall of our router's, and it is closed. */
-  firewalled: boolean
-  /** Dial-backs of peers we are connected to: a NAT may have let them in for that reason alone. */
-  dialBacks: ReachProof
+  /** Since when there is a firewall of our router's that is closed. */
+  firewalledAt: Instant | undefined
 }
 
 export interface Assessment {
   verdict: Verdict
+  /** Somebody has tried to get in, so that the verdict is more than what observers let expect. */
+  tried: boolean
   confirmations: number
   mapping: Behaviour
   filtering: Behaviour
+  ports: PortChoice
   /** Best first. */
   external: Endpoint[]
   /** Endpoints that strangers can dial. */
@@ -133,53 +52,89 @@ export function assess(evidence: FamilyEvidence): Assessment {
  * A host with a public address of its own may still sit behind a firewall, as most homes with IPv6 do: it is public once
  * somebody got in. Until somebody failed its address is announced all the same, so that a first node can be joined.
  */
-function onTheInternet(evidence: FamilyEvidence): Assessment {
-  const { ownPublic, unsolicited, dialBacks, firewalled } = evidence
-  const successes = unsolicited.count(true) + dialBacks.count(true)
-  const failures = unsolicited.count(false) + dialBacks.count(false)
-  const doubted = firewalled || failures >= LIMITS.failuresToDoubt
-  const verdict = successes > 0 ? 'public' : doubted ? 'private' : 'unknown'
+function onTheInternet({ ownPublic, words, filters, firewalledAt }: FamilyEvidence): Assessment {
+  const good = words.good()
+  const bad = words.bad()
+  const reached = networksIn(good)
+  const firewalled = firewalledAt !== undefined
+  const verdict = reached > 0 ? 'public' : firewalled || areEnough(bad) ? 'private' : 'unknown'
   return {
     verdict,
-    confirmations: verdict === 'public' ? successes : failures,
+    tried: true,
+    confirmations: verdict === 'public' ? reached : networksIn(bad),
     mapping: 'none',
-    filtering: successes > 0 ? 'none' : 'unknown',
+    filtering: reached > 0 ? 'none' : filters.behaviour(),
+    ports: 'preserved',
     external: ownPublic.slice(0, LIMITS.maxExternalPerFamily),
-    dialable: successes > 0 || (failures === 0 && !firewalled) ? ownPublic : [],
+    dialable: reached > 0 || (bad.length === 0 && !firewalled) ? ownPublic : [],
   }
 }
 
 /** Without a public address of its own a host is behind a NAT, or its network knows no internet. */
 function behindSomething(evidence: FamilyEvidence): Assessment {
-  const { internet, local, own, unsolicited, mapped } = evidence
+  const { internet, local, own, words, filters, samples } = evidence
   const consensus = internet.voters > 0 ? internet : local
-  const external = seenOutside(consensus, own)
-  const reached = unsolicited.count(true)
-  const proven = unsolicited.provenEndpoints()
-  const mapping = mappingOf(consensus, own)
-  if (reached > 0) {
-    const dialable = proven.length > 0 ? proven : external.slice(0, 1)
-    const all = unique([...dialable, ...external]).slice(0, LIMITS.maxExternalPerFamily)
-    // Who came by a mapped port says nothing about the others.
-    const filtering = unsolicited.countElsewhere(mapped) > 0 ? 'endpoint-independent' : 'unknown'
+  const seen = seenOutside(consensus, own)
+  const mapping = mappingOf(consensus, own, samples)
+  const nat = { mapping, ports: mapping === 'none' ? 'preserved' : samples.portChoice() } as const
+  const strangers = words.good().filter((word) => countsBehindNat(word, mapping))
+  if (strangers.length > 0) {
+    const dialable = provenEndpoints(strangers, evidence, seen)
     return {
+      ...nat,
       verdict: 'public',
-      confirmations: reached,
-      mapping,
-      filtering,
-      external: all,
+      tried: true,
+      confirmations: networksIn(strangers),
+      filtering: cameElsewhere(strangers, evidence) ? 'endpoint-independent' : filters.behaviour(),
+      external: unique([...dialable, ...seen]).slice(0, LIMITS.maxExternalPerFamily),
       dialable,
     }
   }
-  const voted = external.length > 0 ? (consensus.endpoints[0]?.votes ?? 0) : 0
   return {
-    verdict: external.length > 0 ? 'private' : 'unknown',
-    confirmations: voted,
-    mapping,
-    filtering: 'unknown',
-    external,
+    ...nat,
+    verdict: seen.length > 0 ? 'private' : 'unknown',
+    tried: words.bad().length > 0,
+    confirmations: seen.length > 0 ? (consensus.endpoints[0]?.votes ?? 0) : 0,
+    filtering: mapping === 'none' ? 'unknown' : filters.behaviour(),
+    external: seen,
     dialable: [],
   }
+}
+
+/**
+ * Only strangers count behind a NAT. One that came by the outside port that a single helper sees proves nothing to others when
+ * they would see another port; an inbound connection tells by itself where it came in.
+ */
+function countsBehindNat({ stranger, kind, door }: Word, mapping: Behaviour): boolean {
+  const symmetric = mapping === 'address-dependent' || mapping === 'address-and-port-dependent'
+  return stranger && !(symmetric && kind === 'probe' && door === LISTENING)
+}
+
+/** Who came by a mapped port says nothing about the others; who does not say where may have come there. */
+function cameElsewhere(strangers: Word[], { mapped }: FamilyEvidence): boolean {
+  if (mapped === undefined) return true
+  const there = endpoint(mapped.ip, mapped.port)
+  return strangers.some(({ door }) => door !== '' && door !== there)
+}
+
+/**
+ * Where strangers came in, as far as that can be believed: at an address where most see us, or at a port that the router says it
+ * forwards. What one peer alone says it has dialled would be announced to everybody.
+ */
+function provenEndpoints(
+  strangers: Word[],
+  { mapped, internet }: FamilyEvidence,
+  seen: Endpoint[],
+): Endpoint[] {
+  const hosts = new Set((internet.voters > 0 ? seen : []).map(({ ip }) => ip))
+  const named = new Set(strangers.map(({ door }) => door))
+  const forwarded =
+    mapped !== undefined && named.has(endpoint(mapped.ip, mapped.port)) ? [mapped] : []
+  const told = strangers.flatMap(({ via }) =>
+    via !== undefined && (hosts.size === 0 || hosts.has(via.ip)) ? [via] : [],
+  )
+  const proven = unique([...forwarded, ...told])
+  return proven.length > 0 ? proven : seen.slice(0, 1)
 }
 
 /** The endpoints others saw that no interface of ours has. The strongest vote decides which it is. */
@@ -192,17 +147,6 @@ function seenOutside({ endpoints }: Consensus, own: Endpoint[]): Endpoint[] {
     .map(({ ip, port }) => ({ ip, port }))
 }
 
-/** Endpoint-independent needs two witnesses at different addresses and more than half of all. */
-function mappingOf({ endpoints, voters }: Consensus, own: Endpoint[]): Behaviour {
-  const [winner] = endpoints
-  if (winner === undefined) return 'unknown'
-  if (own.some(({ ip }) => ip === winner.ip)) return 'none'
-  if (voters < 2) return 'unknown'
-  return winner.votes >= 2 && winner.votes * 2 > voters
-    ? 'endpoint-independent'
-    : 'address-and-port-dependent'
-}
-
 function unique(endpoints: Endpoint[]): Endpoint[] {
-  return [...new Map(endpoints.map((at) => [`${at.ip} ${at.port}`, at])).values()]
+  return [...new Map(endpoints.map((at) => [endpoint(at.ip, at.port), at])).values()]
 }

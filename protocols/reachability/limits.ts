@@ -9,14 +9,20 @@ export const LIMITS = {
    * minutes to hours, and without live witnesses this is the best knowledge there is.
    */
   observationGoneMs: 5 * 60_000,
-  /** Dial-backs and inbound connections remembered; one per network counts, so few are enough. */
-  maxEvidence: 32,
+  /** Words remembered of each sort; one a network and question counts, and four helpers answer ten questions each. */
+  maxEvidence: 64,
   /** Old proof is worth little: routers restart and leases end. */
   evidenceMs: 30 * 60_000,
   /** Networks whose dial-backs must all have failed before a public interface address is distrusted. */
   failuresToDoubt: 3,
+  /** Questions to several helpers about one way in are answered within this: later answers are of another round. */
+  roundMs: 60_000,
+  /** A node that a stranger reached this lately needs no probes; well before that proof is too old. */
+  settledMs: 20 * 60_000,
   /** A changed verdict must stay so this long: every change makes the whole overlay learn new addresses. */
   holdMs: 5_000,
+  /** One that nobody has tried yet: the first proof to the contrary is no wavering, but may be the first of several. */
+  untriedHoldMs: 1_000,
   /** External endpoints offered per family: each is a connection attempt that others will make. */
   maxExternalPerFamily: 3,
   /** Listening addresses considered; a host with more has mostly bridges of containers. */

@@ -11,6 +11,8 @@ export interface Observation {
   port: number
   localIp: string
   localPort: number
+  /** The observer is one that the operator chose. */
+  trusted?: boolean
   at: Instant
   /** When the connection closed; undefined while it is open. */
   goneAt?: Instant
@@ -18,8 +20,10 @@ export interface Observation {
 
 /** The endpoints that peers saw, most votes first, and how many voted at all. */
 export interface Consensus {
-  endpoints: { ip: string; port: number; votes: number }[]
+  endpoints: { ip: string; port: number; votes: number; trusted: boolean }[]
   voters: number
+  /** When the newest of them saw us. */
+  at: Instant
 }
 
 /** Which observers can speak about which address: the internet, a local network, this host. */
@@ -140,14 +144,24 @@ function count(observations: Observation[]): Consensus {
     const other = latest.get(voter)
     if (other === undefined || other.at <= observation.at) latest.set(voter, observation)
   }
-  const tally = new Map<string, { ip: string; port: number; votes: number; first: Instant }>()
-  for (const { ip, port, at } of latest.values()) {
+  const tally = new Map<string, Counted>()
+  for (const { ip, port, at, trusted = false } of latest.values()) {
     const key = `${ip} ${port}`
-    const entry = tally.get(key) ?? { ip, port, votes: 0, first: at }
-    tally.set(key, { ...entry, votes: entry.votes + 1, first: Math.min(entry.first, at) })
+    const entry = tally.get(key) ?? { ip, port, votes: 0, trusted, first: at }
+    tally.set(key, {
+      ...entry,
+      votes: entry.votes + 1,
+      trusted: entry.trusted || trusted,
+      first: Math.min(entry.first, at),
+    })
   }
-  // Ties go to who was seen first: a latecomer must outvote, not merely equal.
-  const sorted = [...tally.values()].sort((a, b) => b.votes - a.votes || a.first - b.first)
-  const endpoints = sorted.map(({ ip, port, votes }) => ({ ip, port, votes }))
-  return { endpoints, voters: latest.size }
+  // Ties go to whom the operator chose, then to who was seen first: a latecomer must outvote, not merely equal.
+  const sorted = [...tally.values()].sort(
+    (a, b) => b.votes - a.votes || Number(b.trusted) - Number(a.trusted) || a.first - b.first,
+  )
+  const endpoints = sorted.map(({ ip, port, votes, trusted }) => ({ ip, port, votes, trusted }))
+  const at = Math.max(0, ...[...latest.values()].map((seen) => seen.at))
+  return { endpoints, voters: latest.size, at }
 }
+
+type Counted = Consensus['endpoints'][number] & { first: Instant }

@@ -1,36 +1,21 @@
 import type { Family } from '../kernel/address.ts'
 import { canonicalIp, endpoint, familyOf, scopeOf, tcpAddress } from '../kernel/address.ts'
-import type { Instant, Machine, Tick } from '../kernel/machine.ts'
-import type { Assessment, Behaviour, Endpoint, Verdict } from './evidence.ts'
-import { assess, ReachProof } from './evidence.ts'
+import type { Instant, Machine } from '../kernel/machine.ts'
+import type { Assessment, FamilyEvidence } from './evidence.ts'
+import type { Behaviour, Endpoint, Verdict } from './types.ts'
+import { assess } from './evidence.ts'
+import { freshFamily, loseMapping, settle, wakesOf, watchOutside } from './family.ts'
+import type { FamilyState } from './family.ts'
+import type { ReachabilityInput } from './inputs.ts'
 import { LIMITS } from './limits.ts'
+import { MappedPort } from './mapped-port.ts'
 import { ObservedAddresses } from './observed-addresses.ts'
-import type { Observation } from './observed-addresses.ts'
+import { reasonsOf } from './reasons.ts'
+import type { Reason } from './reasons.ts'
+import type { PortChoice } from './samples.ts'
+import { LISTENING } from './words.ts'
 
-/** What happened that says something about where this node can be reached. */
-export type ReachabilityInput =
-  | Tick
-  /** Addresses of this host with the port that is listened on there (wildcards expanded). */
-  | { type: 'interfaces'; addresses: Endpoint[] }
-  /** A peer told us what it sees of a connection that left from a listening port. */
-  | ({ type: 'observed' } & Omit<Observation, 'at' | 'goneAt'>)
-  | { type: 'observation-gone'; connection: string }
-  /**
-   * Somebody connected to us. `dialledBefore`: we dialled or punched towards that IP address within
-   * the last minutes, so a NAT may have let it in for that reason. `via`: the address it dialled.
-   */
-  | { type: 'inbound'; remoteIp: string; localIp: string; dialledBefore: boolean; via?: Endpoint }
-  /**
-   * Somebody tried to connect back to one of our addresses. `independent`: from an IP address that
-   * we were not in contact with; AutoNAT v2 alone never is.
-   */
-  | { type: 'dial-back'; ip: string; port: number; ok: boolean; byIp: string; independent: boolean }
-  /** Addresses the operator wants announced; empty for none. */
-  | { type: 'configured'; announce: string[] }
-  /** The external IPv4 port that our router maps to us, and what it says its address is; undefined when it maps none. */
-  | { type: 'mapped'; at: { port: number; said?: string } | undefined }
-  /** Whether our router's IPv6 firewall has been opened for us; told when that changes. */
-  | { type: 'pinhole'; open: boolean }
+export type { ReachabilityInput } from './inputs.ts'
 
 /** The whole picture at one moment. */
 export interface ReachabilityState {
@@ -39,27 +24,21 @@ export interface ReachabilityState {
   confirmations: number
   mapping: Behaviour
   filtering: Behaviour
+  /** How the router picks outside ports. */
+  ports: PortChoice
   /** `ip:port`, best first: where a hole punch can aim at. */
   externalAddresses: string[]
   /** Multiaddrs to tell others, best first, without the peer id. */
   announce: string[]
   /** `ip:port` that the router is said to map to us: worth a dial-back, and announced only after one. */
   mapped?: string
+  /** Nothing that a probe could tell is in doubt. */
+  settled: boolean
 }
 
 export type ReachabilityOutput = { type: 'changed'; state: ReachabilityState }
 
 const FAMILIES: readonly Family[] = ['ip4', 'ip6']
-
-interface FamilyState {
-  verdict: Verdict
-  /** Since when the evidence has said something else. */
-  contrarySince: Instant | undefined
-  /** What strangers could dial when the evidence last agreed with the verdict. */
-  dialable: Endpoint[]
-  unsolicited: ReachProof
-  dialBacks: ReachProof
-}
 
 /** Judges whether strangers can reach this node, and what to announce. See SPEC.md. */
 export class ReachabilityMachine implements Machine<ReachabilityInput, ReachabilityOutput> {
@@ -68,12 +47,11 @@ export class ReachabilityMachine implements Machine<ReachabilityInput, Reachabil
   /** Own private or loopback addresses that some peer has been seen to use. */
   readonly #used = new Set<string>()
   #own: Endpoint[] = []
+  readonly #mapped = new MappedPort()
+  /** Since when a firewall that was opened for us is closed again. */
+  #firewalledAt: Instant | undefined
   #configured: string[] = []
-  #mapped: { port: number; said?: string } | undefined
-  /** Where the mapped port is, as far as peers see our router. */
-  #mappedAt: Endpoint | undefined
-  /** A firewall that was opened for us is closed again. */
-  #firewalled = false
+  #configuredAt: Instant = 0
   #state: ReachabilityState = nothingKnown()
 
   get state(): ReachabilityState {
@@ -82,13 +60,24 @@ export class ReachabilityMachine implements Machine<ReachabilityInput, Reachabil
 
   /** External IPv4 ports that observers saw, the newest last: what a peer that searches for ours has to go by. */
   externalPorts(): number[] {
-    return this.#observed.externalPorts('ip4')
+    const observed = this.#observed.externalPorts('ip4')
+    // With one outside port for everybody, those of new connections are of no use to anybody.
+    const stable = this.#state.mapping === 'endpoint-independent'
+    return stable ? observed : [...observed, ...this.#families.ip4.samples.ports()]
+  }
+
+  /** What the verdict rests on, the strongest first. */
+  reasons(): Reason[] {
+    const configured = this.#configured.length > 0 ? this.#configuredAt : undefined
+    return reasonsOf(
+      FAMILIES.map((family) => this.#evidence(family)),
+      configured,
+    )
   }
 
   step(input: ReachabilityInput, now: Instant): readonly ReachabilityOutput[] {
     this.#take(input, now)
     this.#expire(now)
-    this.#followMapping()
     const state = this.#judge(now)
     if (JSON.stringify(state) === JSON.stringify(this.#state)) return []
     this.#state = state
@@ -96,12 +85,11 @@ export class ReachabilityMachine implements Machine<ReachabilityInput, Reachabil
   }
 
   nextWake(): Instant | undefined {
-    const times = FAMILIES.flatMap((family) => {
-      const { contrarySince, unsolicited, dialBacks } = this.#families[family]
-      const settled = contrarySince === undefined ? undefined : contrarySince + LIMITS.holdMs
-      return [settled, unsolicited.nextExpiry(), dialBacks.nextExpiry()]
-    })
-    const known = [...times, this.#observed.nextExpiry()].filter((time) => time !== undefined)
+    const times = FAMILIES.flatMap((family) => wakesOf(this.#families[family]))
+    const unsettled = this.#state.settled ? this.#settledUntil() : undefined
+    const known = [...times, unsettled, this.#observed.nextExpiry()].filter(
+      (time) => time !== undefined && Number.isFinite(time),
+    ) as Instant[]
     return known.length === 0 ? undefined : Math.min(...known)
   }
 
@@ -119,67 +107,20 @@ export class ReachabilityMachine implements Machine<ReachabilityInput, Reachabil
         return this.#inbound(input, now)
       case 'dial-back':
         return this.#dialBack(input, now)
-      case 'configured':
-        this.#configured = input.announce.slice(0, LIMITS.maxAnnounced)
-        return
+      case 'sampled':
+        return this.#sampled(input, now)
+      case 'probed':
+        return this.#probed(input, now)
       case 'mapped':
-        this.#mapped = input.at !== undefined && isPort(input.at.port) ? input.at : undefined
-        return
+        return this.#mapped.say(
+          input.at !== undefined && isPort(input.at.port) ? input.at : undefined,
+        )
       case 'pinhole':
-        this.#firewalled = !input.open
-        // Who got in before did so by the hole, as far as anybody can tell.
-        if (!input.open) this.#families.ip6 = freshFamily()
+        return this.#pinhole(input.open, now)
+      default:
+        this.#configured = input.announce.slice(0, LIMITS.maxAnnounced)
+        this.#configuredAt = now
     }
-  }
-
-  /**
-   * The router's own word for its address only chooses among those that peers see: so nobody is ever sent to an address
-   * that the router made up. Proof for a place that is mapped no more is worth nothing, and a verdict that rested on it
-   * alone is over at once.
-   */
-  #followMapping(): void {
-    const before = this.#mappedAt
-    const after = this.#placeOfMapping()
-    this.#mappedAt = after
-    if (before === undefined || (before.ip === after?.ip && before.port === after.port)) return
-    const family = this.#families.ip4
-    const forgotten = family.unsolicited.forget(before)
-    family.dialBacks.forget(before)
-    if (!forgotten || family.unsolicited.count(true) > 0) return
-    family.verdict = 'unknown'
-    family.contrarySince = undefined
-  }
-
-  #placeOfMapping(): Endpoint | undefined {
-    if (this.#mapped === undefined) return undefined
-    const { port, said } = this.#mapped
-    const { endpoints } = this.#observed.consensus('ip4', 'public')
-    const ip = endpoints.find((seen) => seen.ip === said)?.ip ?? endpoints[0]?.ip
-    return ip === undefined || this.#owns(ip) ? undefined : { ip, port }
-  }
-
-  /**
-   * What leaves from our listening port is seen at another port than the mapped one, so no filter ever opened for the
-   * mapped one: whoever gets through there came by the mapping, also a peer that we are in contact with.
-   */
-  #provesMapping({ ip, port }: Endpoint): boolean {
-    const at = this.#mappedAt
-    if (at === undefined || ip !== at.ip || port !== at.port) return false
-    return this.#seenAt()?.port !== port
-  }
-
-  /** Where peers on the internet see our listening IPv4 port, by the strongest vote. */
-  #seenAt(): Endpoint | undefined {
-    return this.#observed.consensus('ip4', 'public').endpoints[0]
-  }
-
-  /**
-   * A peer that we dial while it dials our mapped port sees us there: the router takes both for one connection. That tells
-   * nothing of how it maps the others.
-   */
-  #isMappingItself({ ip, port }: Endpoint): boolean {
-    const seen = this.#seenAt()
-    return ip === this.#mappedAt?.ip && port === this.#mappedAt.port && seen?.port !== port
   }
 
   /** What was learnt over an address that is gone says nothing about the network we are in now. */
@@ -206,9 +147,10 @@ export class ReachabilityMachine implements Machine<ReachabilityInput, Reachabil
     // Only what left from a port we listen on tells where that port is seen.
     const listening = this.#own.some((own) => own.port === seen.localPort && own.ip === localIp)
     if (!listening || !isPort(seen.port) || familyOf(ip) !== familyOf(localIp)) return
-    const { connection, observer, port, localPort } = seen
-    if (this.#isMappingItself({ ip, port })) return
-    this.#observed.add({ connection, observer, observerIp, ip, port, localIp, localPort, at: now })
+    if (this.#mapped.isAside({ ip, port: seen.port })) return
+    const { connection, observer, port, localPort, trusted = false } = seen
+    const observation = { connection, observer, observerIp, ip, port, localIp, localPort, trusted }
+    this.#observed.add({ ...observation, at: now })
     this.#markUsed(ip, observerIp)
   }
 
@@ -219,22 +161,88 @@ export class ReachabilityMachine implements Machine<ReachabilityInput, Reachabil
     if (remote === undefined || family === undefined) return
     if (local !== undefined) this.#markUsed(local, remote)
     if (input.dialledBefore || scopeOf(remote) !== 'public' || this.#isOurs(remote)) return
-    const via = input.via === undefined ? [] : readEndpoint(input.via)
-    const outside = via.find(({ ip }) => scopeOf(ip) === 'public')
-    this.#families[family].unsolicited.add(remote, true, now, outside)
+    const told = input.via === undefined ? [] : readEndpoint(input.via)
+    const via = told.find(({ ip }) => scopeOf(ip) === 'public')
+    const bare = local !== undefined && scopeOf(local) === 'public'
+    const door = bare ? LISTENING : via === undefined ? '' : endpoint(via.ip, via.port)
+    this.#families[family].words.add(remote, {
+      kind: 'inbound',
+      ok: true,
+      stranger: true,
+      trusted: false,
+      other: false,
+      door,
+      ...(via !== undefined && { via }),
+      at: now,
+    })
   }
 
   #dialBack(input: Extract<ReachabilityInput, { type: 'dial-back' }>, now: Instant): void {
     const [target] = readEndpoint(input)
     const byIp = canonicalIp(input.byIp)
     if (target === undefined || byIp === undefined || scopeOf(target.ip) !== 'public') return
-    const family = this.#families[familyOf(target.ip) ?? 'ip4']
-    // A failure towards one of several addresses does not undo that the same network got in before.
-    const independent = input.independent || this.#provesMapping(target)
-    if (independent && input.ok) family.unsolicited.add(byIp, true, now, target)
-    else family.dialBacks.add(byIp, input.ok, now, input.ok ? target : undefined)
+    const { words } = this.#families[familyOf(target.ip) ?? 'ip4']
+    const door = this.#owns(target.ip) ? LISTENING : endpoint(target.ip, target.port)
+    const aside = this.#mapped.isAside(target)
+    words.add(byIp, {
+      kind: 'autonat',
+      ok: input.ok,
+      stranger: input.ok && (input.independent || aside),
+      trusted: false,
+      other: false,
+      door,
+      ...(input.ok && { via: target }),
+      at: now,
+    })
     // Who got in by the mapping and does not any more takes its own word back, and nobody else's.
-    if (!input.ok && this.#provesMapping(target)) family.unsolicited.retract(byIp, target)
+    if (!input.ok && aside) words.retract(byIp, door)
+  }
+
+  #sampled(input: Extract<ReachabilityInput, { type: 'sampled' }>, now: Instant): void {
+    const byIp = canonicalIp(input.byIp)
+    if (byIp === undefined || scopeOf(byIp) !== 'public') return
+    const { seen, listening, fresh, listeningPort, trusted } = input
+    const sample = { seen, listening, fresh, listeningPort, trusted, at: now }
+    this.#families[familyOf(byIp) ?? 'ip4'].samples.add(byIp, sample)
+  }
+
+  #probed(input: Extract<ReachabilityInput, { type: 'probed' }>, now: Instant): void {
+    const byIp = canonicalIp(input.byIp)
+    const from = input.from === undefined ? byIp : canonicalIp(input.from)
+    if (byIp === undefined || from === undefined || scopeOf(byIp) !== 'public') return
+    const { door, other, result, trusted } = input
+    const { filters, words } = this.#families[familyOf(byIp) ?? 'ip4']
+    if (door !== 'mapped') filters.add(byIp, { result, door, other, at: now })
+    const way = this.#wayOf(input)
+    if (way === undefined) return
+    // Success belongs to the network that came in; that nobody did is the helper's word.
+    const ok = result !== 'failed'
+    const stranger = result === 'stranger'
+    if (!ok && door === 'mapped' && !other) words.retract(byIp, way)
+    words.add(ok ? from : byIp, { kind: 'probe', ok, stranger, trusted, other, door: way, at: now })
+  }
+
+  /**
+   * Which way in a probe tells about. A fresh port is no way in, but a router that lets a stranger in there does so at the
+   * listening port, where the helper got in before.
+   */
+  #wayOf({
+    door,
+    result,
+    byIp,
+    port,
+  }: Extract<ReachabilityInput, { type: 'probed' }>): string | undefined {
+    if (door === 'listening') return LISTENING
+    if (door !== 'mapped') return result === 'stranger' ? LISTENING : undefined
+    const { at } = this.#mapped
+    const fits = at !== undefined && at.port === port && familyOf(at.ip) === familyOf(byIp)
+    return fits ? endpoint(at.ip, at.port) : undefined
+  }
+
+  #pinhole(open: boolean, now: Instant): void {
+    this.#firewalledAt = open ? undefined : now
+    // Who got in before did so by the hole, as far as anybody can tell.
+    if (!open) this.#families.ip6 = freshFamily()
   }
 
   /** An own address that is not for everybody is announced only once somebody used it. */
@@ -246,48 +254,76 @@ export class ReachabilityMachine implements Machine<ReachabilityInput, Reachabil
 
   #expire(now: Instant): void {
     this.#observed.expire(now)
+    const gone = this.#mapped.follow(this.#observed.consensus('ip4', 'public'), (ip) =>
+      this.#owns(ip),
+    )
+    if (gone !== undefined) loseMapping(this.#families.ip4, endpoint(gone.ip, gone.port))
     for (const family of FAMILIES) {
-      this.#families[family].unsolicited.expire(now)
-      this.#families[family].dialBacks.expire(now)
+      const state = this.#families[family]
+      for (const each of [state.words, state.filters, state.samples]) each.expire(now)
+      watchOutside(state, this.#observed.consensus(family, 'public'))
     }
   }
 
   #judge(now: Instant): ReachabilityState {
-    const found = FAMILIES.map((family) => this.#assessFamily(family))
+    const found = FAMILIES.map((family) => assess(this.#evidence(family)))
     for (const [i, family] of FAMILIES.entries()) {
       settle(this.#families[family], found[i] as Assessment, now)
     }
     const verdict = this.#overall()
     const decisive = found.filter((each) => each.verdict === verdict)
     const main = (decisive.length > 0 ? decisive : found).reduce(strongest)
+    const until = this.#settledUntil()
+    const { at } = this.#mapped
     return {
       verdict,
       confirmations: decisive.reduce((sum, each) => sum + each.confirmations, 0),
       mapping: main.mapping,
       filtering: main.filtering,
+      ports: main.ports,
       externalAddresses: found.flatMap(({ external }) =>
         external.map(({ ip, port }) => endpoint(ip, port)),
       ),
       announce: this.#announce(),
-      ...(this.#mappedAt === undefined
-        ? {}
-        : { mapped: endpoint(this.#mappedAt.ip, this.#mappedAt.port) }),
+      ...(at !== undefined && { mapped: endpoint(at.ip, at.port) }),
+      settled: until !== undefined && now < until,
     }
   }
 
-  #assessFamily(family: Family): Assessment {
+  /**
+   * Configured addresses need no probes; nor does a host whose every family has an address of the internet at which a
+   * stranger has come in lately. Undefined for everybody else.
+   */
+  #settledUntil(): Instant | undefined {
+    if (this.#configured.length > 0) return Infinity
+    const outside = FAMILIES.map((family) => this.#evidence(family)).filter(
+      ({ ownPublic, internet }) => ownPublic.length > 0 || internet.voters > 0,
+    )
+    if (outside.length === 0) return undefined
+    const times = outside.map(({ ownPublic, words }) => {
+      const inbound = words.good().filter(({ kind }) => kind === 'inbound')
+      const last = Math.max(...inbound.map(({ at }) => at))
+      return ownPublic.length > 0 ? last + LIMITS.settledMs : -Infinity
+    })
+    const until = Math.min(...times)
+    return Number.isFinite(until) ? until : undefined
+  }
+
+  #evidence(family: Family): FamilyEvidence {
     const own = this.#own.filter(({ ip }) => familyOf(ip) === family)
-    return assess({
+    const { words, filters, samples } = this.#families[family]
+    return {
       family,
       own,
       ownPublic: own.filter(({ ip }) => scopeOf(ip) === 'public'),
       internet: this.#observed.consensus(family, 'public'),
       local: this.#observed.consensus(family, 'private'),
-      unsolicited: this.#families[family].unsolicited,
-      mapped: family === 'ip4' ? this.#mappedAt : undefined,
-      firewalled: family === 'ip6' && this.#firewalled,
-      dialBacks: this.#families[family].dialBacks,
-    })
+      words,
+      filters,
+      samples,
+      mapped: family === 'ip4' ? this.#mapped.at : undefined,
+      firewalledAt: family === 'ip6' ? this.#firewalledAt : undefined,
+    }
   }
 
   #overall(): Verdict {
@@ -317,20 +353,6 @@ export class ReachabilityMachine implements Machine<ReachabilityInput, Reachabil
   }
 }
 
-/**
- * A first verdict counts at once; a different one only after it has held for a while. Until then the
- * addresses of the old one stay, so that announcements never flap faster than the verdict.
- */
-function settle(state: FamilyState, found: Assessment, now: Instant): void {
-  if (found.verdict !== state.verdict && state.verdict !== 'unknown') {
-    state.contrarySince ??= now
-    if (now < state.contrarySince + LIMITS.holdMs) return
-  }
-  state.verdict = found.verdict
-  state.contrarySince = undefined
-  state.dialable = found.dialable
-}
-
 /** The family about which more is known speaks for the node. */
 function strongest(a: Assessment, b: Assessment): Assessment {
   if (a.mapping === 'unknown' && b.mapping !== 'unknown') return b
@@ -351,23 +373,15 @@ function isLoopback({ ip }: Endpoint): boolean {
   return scopeOf(ip) === 'loopback'
 }
 
-function freshFamily(): FamilyState {
-  return {
-    verdict: 'unknown',
-    contrarySince: undefined,
-    dialable: [],
-    unsolicited: new ReachProof(),
-    dialBacks: new ReachProof(),
-  }
-}
-
 function nothingKnown(): ReachabilityState {
   return {
     verdict: 'unknown',
     confirmations: 0,
     mapping: 'unknown',
     filtering: 'unknown',
+    ports: 'unknown',
     externalAddresses: [],
     announce: [],
+    settled: false,
   }
 }

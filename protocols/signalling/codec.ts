@@ -1,4 +1,5 @@
 import { ipFromBytes, ipBytes } from '../kernel/address.ts'
+import { isPeer } from '../kernel/peer.ts'
 import { attempt, delimited } from '../kernel/protobuf-bytes.ts'
 import type { ValueOf } from '../kernel/protobuf.ts'
 import { concat } from './box.ts'
@@ -30,15 +31,6 @@ const CODES = {
   'too-fast': 3,
   'not-served': 4,
 } as const satisfies Record<RefusalCode, number>
-
-/** Multihash "identity" of 36 bytes, which are a public key: type Ed25519, and 32 bytes that follow. */
-const ED25519_ID = Uint8Array.of(0x00, 0x24, 0x08, 0x01, 0x12, 0x20)
-const PEER_BYTES = 38
-
-/** The Ed25519 public key in a peer id's bytes. */
-export function keyOfPeer(peer: Uint8Array): Uint8Array {
-  return peer.subarray(ED25519_ID.length)
-}
 
 /** The bytes of a frame as they stand on a stream, their length in front. */
 export function encodeFrame(frame: Exclude<Frame, { type: 'skip' }>): Uint8Array {
@@ -122,10 +114,6 @@ function readPassed({ from, seenIp, seenPort, sealed }: Body<'passed'>): Decoded
     return violation('endpoint', 'the sender is seen at what is no endpoint')
   }
   return ok({ type: 'passed', from, ip, port: seenPort, sealed })
-}
-
-function isPeer(bytes: Uint8Array): boolean {
-  return bytes.length === PEER_BYTES && ED25519_ID.every((byte, i) => bytes[i] === byte)
 }
 
 /** A reason that we do not know tells as much as "not served". */

@@ -1,7 +1,7 @@
 import { BoundedMap } from '../kernel/bounded.ts'
 import type { Instant } from '../kernel/machine.ts'
+import { Rates } from '../kernel/rates.ts'
 import { TokenBucket } from '../kernel/token-bucket.ts'
-import type { BucketLimits } from '../kernel/token-bucket.ts'
 import type { RefusalCode } from './codec.ts'
 import { SIGNAL_LIMITS } from './limits.ts'
 
@@ -25,9 +25,9 @@ export class Switchboard {
   readonly #clients = new Set<string>()
   /** When a peer last wrote to another: `from to`. */
   readonly #wrote = new BoundedMap<string, Instant>(SIGNAL_LIMITS.pairs)
-  readonly #senders = new Rates(SIGNAL_LIMITS.sender)
-  readonly #targets = new Rates(SIGNAL_LIMITS.target)
-  readonly #patience = new Rates(SIGNAL_LIMITS.patience)
+  readonly #senders = new Rates(SIGNAL_LIMITS.sender, SIGNAL_LIMITS.accounts)
+  readonly #targets = new Rates(SIGNAL_LIMITS.target, SIGNAL_LIMITS.accounts)
+  readonly #patience = new Rates(SIGNAL_LIMITS.patience, SIGNAL_LIMITS.accounts)
   readonly #all: TokenBucket
 
   constructor(facts: RelayFacts, now: Instant) {
@@ -87,22 +87,6 @@ export class Switchboard {
   #heardOf(peer: string): void {
     this.#clients.delete(peer)
     this.#clients.add(peer)
-  }
-}
-
-/** One bucket for each peer, kept beyond its connection. */
-class Rates {
-  readonly #limits: BucketLimits
-  readonly #buckets = new BoundedMap<string, TokenBucket>(SIGNAL_LIMITS.accounts)
-
-  constructor(limits: BucketLimits) {
-    this.#limits = limits
-  }
-
-  take(peer: string, now: Instant): boolean {
-    const bucket = this.#buckets.get(peer) ?? new TokenBucket(this.#limits, now)
-    this.#buckets.set(peer, bucket) // who was heard of longest ago makes room
-    return bucket.take(1, now)
   }
 }
 

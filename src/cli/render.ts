@@ -95,7 +95,8 @@ export function renderStatus(status: NodeStatus): string {
       'Reachability',
       `${reachability.verdict}${confirmed}, changed ${formatAgo(reachability.since)}`,
     ],
-    ['NAT', `mapping ${nat.mapping}, filtering ${nat.filtering}${mapping}`],
+    ...list('Evidence', reachability.evidence.map(evidenceLine), 'none yet'),
+    ['NAT', `mapping ${nat.mapping}, filtering ${nat.filtering}, ports ${nat.ports}${mapping}`],
     ...list('Seen as', nat.externalAddresses, 'nobody has said yet'),
     ...list('Relays', status.relays.map(relayLine), 'none held'),
     ['Relaying', serving.relay ? `for others: ${servingLine(serving)}` : 'not for others'],
@@ -117,6 +118,23 @@ export function renderStatus(status: NodeStatus): string {
 function list(title: string, lines: readonly string[], none: string): string[][] {
   if (lines.length === 0) return [[title, none]]
   return lines.map((line, i) => [i === 0 ? title : '', clean(line)])
+}
+
+/** What each sort of evidence is, as the beginning of a sentence. */
+const EVIDENCE: Record<Evidence['kind'], string> = {
+  configuration: 'the configuration says so',
+  inbound: 'strangers came in',
+  'port-mapping': 'a port that the router opened',
+  probe: 'peers dialled back',
+  autonat: 'AutoNAT',
+  observers: 'peers see another address than its own',
+}
+
+type Evidence = NodeStatus['reachability']['evidence'][number]
+
+function evidenceLine({ kind, says, networks, at }: Evidence): string {
+  const from = networks === 0 ? '' : `, ${number(networks, 'network')}`
+  return `${says}: ${EVIDENCE[kind]}${from}, ${formatAgo(at)}`
 }
 
 function relayLine({ peer, state, until, rttMs, forwards }: NodeStatus['relays'][number]): string {

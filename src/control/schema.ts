@@ -63,6 +63,9 @@ const portMapping = z.enum(['none', 'upnp', 'nat-pmp', 'pcp'])
 const natFacts = z.object({
   mapping: natBehaviour,
   filtering: natBehaviour,
+  ports: z
+    .enum(['preserved', 'shifted', 'sequential', 'random', 'unknown'])
+    .describe('how the router picks outside ports'),
   externalAddresses: z.array(z.string()),
   portMapping,
 }) satisfies z.ZodType<node.NatFacts>
@@ -121,7 +124,19 @@ const nodeStatus = z.object({
   phase: z.enum(['starting', 'running', 'stopping', 'stopped']),
   addresses: z.array(address),
   listening: z.array(address),
-  reachability: z.object({ verdict, since: time, confirmations: z.int() }),
+  reachability: z.object({
+    verdict,
+    since: time,
+    confirmations: z.int(),
+    evidence: z.array(
+      z.object({
+        kind: z.enum(['configuration', 'inbound', 'port-mapping', 'probe', 'autonat', 'observers']),
+        says: verdict,
+        networks: z.int().describe('how many say so'),
+        at: time.describe('of the newest'),
+      }),
+    ),
+  }),
   nat: natFacts,
   relays: z.array(
     z.object({

@@ -29,3 +29,8 @@ export const systemClock: Clock = { now: steadyNow, alarm: alarmOf(steadyNow) }
 
 /** Unix time as the host has it now: for machines that put times into messages, and mind a clock that is set. */
 export const wallClock: Clock = { now: Date.now, alarm: alarmOf(Date.now) }
+
+/** A time of `systemClock`, which nobody sets, as people read it from the host's. */
+export function isoOf(at: number): string {
+  return new Date(Date.now() + at - systemClock.now()).toISOString()
+}

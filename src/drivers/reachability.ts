@@ -1,7 +1,10 @@
 import { networkInterfaces } from 'node:os'
 import type { Connection, IdentifyResult, Libp2pEvents, TypedEventTarget } from '@libp2p/interface'
 import { BoundedMap } from '../../protocols/kernel/bounded.ts'
-import { parseAddress } from '../../protocols/kernel/address.ts'
+import { endpointAddress, parseAddress } from '../../protocols/kernel/address.ts'
+import type { Tick } from '../../protocols/kernel/machine.ts'
+import type { Finding } from '../../protocols/nat-probe/findings.ts'
+import type { Reason } from '../../protocols/reachability/reasons.ts'
 import { ReachabilityMachine } from '../../protocols/reachability/reachability.ts'
 import type {
   ReachabilityInput,
@@ -18,6 +21,8 @@ export interface ReachabilityDeps {
   transport: TcpReuseTransport
   /** Addresses the operator wants announced. */
   announce: string[]
+  /** Whether the operator chose the peer: its word counts where there are few. */
+  isTrusted(peer: string): boolean
   changed(state: ReachabilityState, before: ReachabilityState): void
   /** The host's addresses are not what they were. */
   interfacesChanged(): void
@@ -42,6 +47,8 @@ export class ReachabilityDriver {
   readonly #deps: ReachabilityDeps
   readonly #machine = new ReachabilityMachine()
   readonly #dialled = new BoundedMap<string, number>(MAX_DIALLED)
+  /** Open connections that we dialled, and whereto: while they last, so does what the NAT made of them. */
+  readonly #open = new Map<string, string>()
   #driven: Driven<ReachabilityInput> | undefined
   #polling: NodeJS.Timeout | undefined
   #interfaces = ''
@@ -71,6 +78,7 @@ export class ReachabilityDriver {
     this.#polling = setInterval(() => this.#readInterfaces(), INTERFACES_MS).unref()
     const { events } = this.#deps
     events.addEventListener('peer:identify', this.#onIdentify)
+    events.addEventListener('connection:open', this.#onOpen)
     events.addEventListener('connection:close', this.#onClose)
   }
 
@@ -79,12 +87,38 @@ export class ReachabilityDriver {
     this.#driven?.[Symbol.dispose]()
     const { events } = this.#deps
     events.removeEventListener('peer:identify', this.#onIdentify)
+    events.removeEventListener('connection:open', this.#onOpen)
     events.removeEventListener('connection:close', this.#onClose)
   }
 
   /** Must be told of every address that we dial, so that what comes in because of it is not taken for a stranger. */
   dialled(host: string): void {
     this.#dialled.set(host, Date.now())
+  }
+
+  /** What this verdict rests on, the strongest first. */
+  reasons(): Reason[] {
+    return this.#machine.reasons()
+  }
+
+  /** Whether we have sent to that address lately, or still do. */
+  hasContacted(ip: string): boolean {
+    const at = this.#dialled.get(ip)
+    if (at !== undefined && Date.now() - at < DIALLED_MS) return true
+    return [...this.#open.values()].includes(ip)
+  }
+
+  /** Whether that address is ours, of this host or of the router in front of it. */
+  isOurs(ip: string): boolean {
+    const outside = this.state.externalAddresses.map(endpointAddress).map(parseAddress)
+    return (
+      this.ownEndpoints().some((own) => own.ip === ip) || outside.some((seen) => seen?.host === ip)
+    )
+  }
+
+  /** What probes by peers came to. */
+  probed(finding: Finding): void {
+    this.#driven?.feed(inputOf(finding, this.#deps.transport.listening()))
   }
 
   /** A peer tried to connect to one of our addresses, at our request. */
@@ -139,20 +173,52 @@ export class ReachabilityDriver {
       port: seen.port,
       localIp,
       localPort: facts.localPort,
+      trusted: this.#deps.isTrusted(connection.remotePeer.toString()),
     })
   }
 
   #inbound(remoteIp: string, localIp: string, seen: Endpoint | undefined): void {
-    const dialledAt = this.#dialled.get(remoteIp)
-    const dialledBefore = dialledAt !== undefined && Date.now() - dialledAt < DIALLED_MS
+    const dialledBefore = this.hasContacted(remoteIp)
     const via = seen === undefined ? {} : { via: { ip: seen.host, port: seen.port } }
     this.#driven?.feed({ type: 'inbound', remoteIp, localIp, dialledBefore, ...via })
     if (!dialledBefore) this.#deps.reachedInbound()
   }
 
+  readonly #onOpen = ({ detail }: CustomEvent<Connection>): void => {
+    const host = endpointOf(detail.remoteAddr)?.host
+    // Of the others it is the dial that counts; a router knows by which port a connection goes out.
+    const { dialled, fromListenPort } = this.#deps.transport.facts(detail) ?? {}
+    if (host !== undefined && dialled === true && fromListenPort === true)
+      this.#open.set(detail.id, host)
+  }
+
   readonly #onClose = ({ detail }: CustomEvent<Connection>): void => {
+    const host = this.#open.get(detail.id)
+    if (host !== undefined) this.dialled(host)
+    this.#open.delete(detail.id)
     this.#driven?.feed({ type: 'observation-gone', connection: detail.id })
   }
+}
+
+function inputOf(finding: Finding, listening: LocalEndpoint[]): Exclude<ReachabilityInput, Tick> {
+  const { ip: byIp, trusted } = finding.by
+  if (finding.type === 'sampled') {
+    const { seen, listening: again, fresh } = finding.sampling
+    const listeningPort = listening[0]?.port ?? 0
+    const ports = fresh.map((one) => ({ local: one.local, port: one.seen.port }))
+    return { type: 'sampled', byIp, trusted, seen, listening: again, fresh: ports, listeningPort }
+  }
+  const { door, other, port } = finding
+  const asked = {
+    type: 'probed',
+    byIp,
+    trusted,
+    door,
+    other,
+    ...(port !== undefined && { port }),
+  } as const
+  if (finding.type === 'failed') return { ...asked, result: 'failed' }
+  return { ...asked, result: finding.stranger ? 'stranger' : 'reached', from: finding.from }
 }
 
 /** A wildcard listener is reachable at every address of its family that this host has. */

@@ -13,12 +13,12 @@ import { BoundedMap } from '../../protocols/kernel/bounded.ts'
 import { WarrenError } from '../../protocols/kernel/errors.ts'
 import { TokenBucket } from '../../protocols/kernel/token-bucket.ts'
 import { PAYLOAD_BYTES } from '../../protocols/signalling/box.ts'
-import { keyOfPeer } from '../../protocols/signalling/codec.ts'
+import { keyOfPeer } from '../../protocols/kernel/peer.ts'
 import type { Frame, RefusalCode } from '../../protocols/signalling/codec.ts'
 import { SIGNAL_LIMITS, SIGNAL_PROTOCOL } from '../../protocols/signalling/limits.ts'
 import { Lines } from '../../protocols/signalling/lines.ts'
 import type { LineInput, LineOutput } from '../../protocols/signalling/lines.ts'
-import { ReplayGuard } from '../../protocols/signalling/replay-guard.ts'
+import { ReplayGuard } from '../../protocols/kernel/replay-guard.ts'
 import { open, seal } from '../net/seal.ts'
 import { systemClock } from './clock.ts'
 import { drive } from './drive.ts'
@@ -65,7 +65,7 @@ export class SignalClient {
   /** Both as many as the machine allows. */
   readonly #open = new Map<string, Line>()
   readonly #opening = new Map<string, Promise<Line>>()
-  readonly #guard = new ReplayGuard()
+  readonly #guard = new ReplayGuard(SIGNAL_LIMITS.replayEntries)
   readonly #stopping = new AbortController()
   #waiting = 0
 

@@ -29,7 +29,7 @@ import {
   TAG_BYTES,
 } from '../../protocols/signalling/box.ts'
 import { SIGNAL_LIMITS } from '../../protocols/signalling/limits.ts'
-import type { ReplayGuard } from '../../protocols/signalling/replay-guard.ts'
+import type { ReplayGuard } from '../../protocols/kernel/replay-guard.ts'
 
 /** Between whom, in which network, and when a box is sealed. */
 export interface Sealing {

@@ -1,6 +1,7 @@
 import { COMMON_NETWORKS, OPEN_ONE_SIDE, predict } from '../../protocols/hole-punching/predict.ts'
 import type { ExpectedMethod } from '../../protocols/hole-punching/predict.ts'
 import type { SideFacts } from '../../protocols/hole-punching/facts.ts'
+import { natClass } from '../../protocols/reachability/nat-class.ts'
 import type { DoctorCheck, NodeStatus, PeerStatus } from '../types.ts'
 import { portMapping } from './doctor-mapping.ts'
 import type { MappingFacts } from './mapping-keeper.ts'
@@ -80,16 +81,17 @@ function openness({ overlay: { closed, estimatedSize }, peersKnown }: NodeStatus
 }
 
 function reachability({
-  reachability: { verdict, confirmations },
+  reachability: { verdict, evidence },
   addresses,
   nat,
 }: NodeStatus): DoctorCheck {
   const check = { code: 'reachability.verdict', title: 'Reachability' }
+  const because = evidence.map(inWords).join('; ')
   if (verdict === 'public') {
     return {
       ...check,
       result: 'ok',
-      text: `public (${confirmations === 0 ? 'as configured' : `${confirmations} confirmations`}) at ${addresses.join(', ')}`,
+      text: `public at ${addresses.join(', ')}: ${because}`,
       meaning: 'everybody can dial this node, and it can relay for others',
     }
   }
@@ -97,7 +99,7 @@ function reachability({
     return {
       ...check,
       result: 'ok',
-      text: 'hidden behind a NAT or firewall',
+      text: `hidden behind a NAT or firewall: ${because}`,
       meaning: 'others reach this node through its relays, and directly by hole punching',
       remedy:
         'to be reachable without help, forward a port on the router and give it with --announce',
@@ -121,17 +123,58 @@ function reachability({
   }
 }
 
-function mapping({ nat }: NodeStatus): DoctorCheck {
+type Evidence = NodeStatus['reachability']['evidence'][number]
+
+const SAYS: Record<Evidence['kind'], Record<Evidence['says'], string>> = {
+  configuration: alike('the configuration says so'),
+  inbound: alike('strangers came in'),
+  'port-mapping': did('a port that the router opened', 'leads here', 'leads nowhere'),
+  probe: did('peers that were asked to dial back', 'got in', 'did not get in'),
+  autonat: did('AutoNAT servers', 'got in', 'did not get in'),
+  observers: alike('peers see another address than its own'),
+}
+
+function alike(text: string): Record<Evidence['says'], string> {
+  return { public: text, private: text, unknown: text }
+}
+
+function did(who: string, well: string, badly: string): Record<Evidence['says'], string> {
+  return { public: `${who} ${well}`, private: `${who} ${badly}`, unknown: who }
+}
+
+function inWords({ kind, says, networks, at }: Evidence): string {
+  const from = networks === 0 ? '' : ` (${networks} ${networks === 1 ? 'network' : 'networks'})`
+  return `${SAYS[kind][says]}${from}, ${ageOf(at)} old`
+}
+
+function ageOf(iso: string): string {
+  const seconds = Math.max(0, Math.round((Date.now() - Date.parse(iso)) / 1000))
+  return seconds < 120 ? `${seconds} s` : `${Math.round(seconds / 60)} min`
+}
+
+function mapping({ nat, links, conditions }: NodeStatus): DoctorCheck {
   const check = { code: 'nat.mapping', title: 'NAT' }
+  const cutOff =
+    links.direct + links.relayed === 0 &&
+    conditions.some(({ code }) => code === 'bootstrap.unreachable')
   const outside =
     nat.externalAddresses.length > 0 ? `, seen as ${nat.externalAddresses.join(', ')}` : ''
-  const text = `mapping ${nat.mapping}, filtering ${nat.filtering}${outside}`
+  const text = `${natClass({ ...nat, cutOff })}: mapping ${nat.mapping}, filtering ${nat.filtering}, ports ${nat.ports}${outside}`
+  if (cutOff) {
+    return {
+      ...check,
+      result: 'problem',
+      text,
+      meaning: 'nobody can be reached from here: connections to other ports may be blocked',
+      remedy: 'ask for outgoing TCP connections to the ports of the bootstraps to be allowed',
+    }
+  }
   if (nat.mapping === 'unknown') {
     return {
       ...check,
       result: 'unknown',
       text,
-      meaning: 'two peers at different addresses have to see this node before its mapping is known',
+      meaning: 'a public peer has to see two connections of this node before its mapping is known',
     }
   }
   if (nat.mapping === 'none' || nat.mapping === 'endpoint-independent') {

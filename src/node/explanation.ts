@@ -4,7 +4,7 @@ import { explain, methodOf, withoutPunching } from '../../protocols/hole-punchin
 import type { SideFacts } from '../../protocols/hole-punching/facts.ts'
 import type { Attempt } from '../../protocols/hole-punching/outputs.ts'
 import { describeSide, predict } from '../../protocols/hole-punching/predict.ts'
-import { systemClock } from '../drivers/clock.ts'
+import { isoOf } from '../drivers/clock.ts'
 import { readTarget } from './connector.ts'
 import type { Parts } from './parts.ts'
 import type { Explanation, Path, PunchAttempt, SideNetwork } from '../types.ts'
@@ -121,9 +121,4 @@ function readable(attempt: Attempt): PunchAttempt {
     // A connection that was on its way already is older than the attempt.
     steps: steps.map(({ name, ms }) => ({ name, ms: Math.max(0, ms) })),
   }
-}
-
-/** Attempts are timed by a clock that nobody sets; people read the host's. */
-function isoOf(at: number): string {
-  return new Date(Date.now() + at - systemClock.now()).toISOString()
 }

@@ -1,5 +1,6 @@
-import { endpointAddress } from '../../protocols/kernel/address.ts'
+import { endpointAddress, parseAddress } from '../../protocols/kernel/address.ts'
 import type { Family } from '../../protocols/kernel/address.ts'
+import type { Finding } from '../../protocols/nat-probe/findings.ts'
 import { doubtOf } from '../../protocols/port-mapping/external.ts'
 import type { Mapping, PortMappingState } from '../../protocols/port-mapping/io.ts'
 import type { ReachabilityState } from '../../protocols/reachability/reachability.ts'
@@ -18,6 +19,8 @@ export interface MappingKeeperParts {
   conditions: Conditions
   /** Makes peers try the addresses that are worth it, now. Returns how many were asked. */
   askNow(): number
+  /** The router lets in others than before: what was found out about that is to be asked again. */
+  firewallChanged(): void
 }
 
 /**
@@ -92,6 +95,19 @@ export class MappingKeeper {
     return mapped === undefined ? [] : [endpointAddress(mapped)]
   }
 
+  /** Outside ports that peers may try. */
+  ports(): number[] {
+    return this.candidates().flatMap((address) => parseAddress(address)?.port ?? [])
+  }
+
+  /** A helper of the NAT probe had the mapped port tried. */
+  probed(finding: Finding): void {
+    if (finding.type !== 'failed' || finding.door !== 'mapped') return
+    // Of a port that was mapped before there is nothing to heal.
+    for (const address of this.candidates())
+      if (parseAddress(address)?.port === finding.port) this.judged(address, false)
+  }
+
   /** A peer tried an address of ours. */
   judged(address: string, reachable: boolean): void {
     if (!reachable && this.candidates().includes(address)) this.#driver?.doubted()
@@ -145,6 +161,7 @@ export class MappingKeeper {
       )
     } else {
       reachability.pinhole(mapping !== undefined)
+      this.#parts.firewallChanged()
       // Our own address: nothing new to try but what peers may have tried before, or could not know.
       this.#parts.askNow()
     }

@@ -70,6 +70,7 @@ export class OverlayNode implements api.WarrenNode {
     this.#release = release
     this.#metrics = new NodeMetrics(hub, () => this.status(), {
       punching: parts.meeting,
+      probes: parts.natProbe,
       links: {
         streams: () => parts.resumption.stats(),
         keepAliveMs: () => parts.liveness.learnt().intervalMs,
@@ -89,6 +90,7 @@ export class OverlayNode implements api.WarrenNode {
     this.#parts.releases.start()
     liveness.start()
     await overlay.start()
+    await this.#parts.natProbe.start()
     await this.#book?.restore()
     await libp2p.start()
     reachability.start()
@@ -275,6 +277,7 @@ export class OverlayNode implements api.WarrenNode {
     liveness.stop()
     await bounded(meeting.punching.stop(), CLOSE_MS)
     await bounded(meeting.signalling.stop(), CLOSE_MS)
+    await bounded(this.#parts.natProbe.stop(), CLOSE_MS)
     relaying.stop()
     reachability.stop()
     this.#parts.stopDialling.abort(new WarrenError('ERR_NODE_STOPPED', 'the node is stopping'))

@@ -10,6 +10,7 @@ import type { AutoNatDeps } from '../drivers/autonat.ts'
 import { holePunching } from '../drivers/hole-punching.ts'
 import { PUNCH_PROTOCOL } from '../drivers/punching.ts'
 import { LivenessDriver } from '../drivers/liveness.ts'
+import { NatProbeDriver } from '../drivers/nat-probe.ts'
 import { OverlayDriver } from '../drivers/overlay.ts'
 import type { OverlayReport } from '../drivers/overlay.ts'
 import { ReachabilityDriver } from '../drivers/reachability.ts'
@@ -24,7 +25,7 @@ import { endpointOf } from '../net/connection.ts'
 import type { DialRole } from '../net/tcp-reuse/index.ts'
 import type { Conditions } from '../observe/conditions.ts'
 import type { EventHub } from '../observe/event-hub.ts'
-import { Connector } from './connector.ts'
+import { Connector, readTarget } from './connector.ts'
 import { makeLibp2p } from './libp2p.ts'
 import type { Libp2pNode } from './libp2p.ts'
 import { Links } from './links.ts'
@@ -57,6 +58,7 @@ export interface Parts {
   connector: Connector
   reachability: ReachabilityDriver
   mapping: MappingKeeper
+  natProbe: NatProbeDriver
   relaying: RelayingDriver
   relayService: RelayService
   overlay: OverlayDriver
@@ -159,11 +161,17 @@ export async function makeParts(
   const self = (parts.self = seam.peerId.toString())
   parts.links = new Links(self, seam.events, hub)
 
+  const bootstraps = new Set(settings.bootstrap.map((address) => readTarget(address).peer))
+  const isTrusted = (peer: PeerKey): boolean => bootstraps.has(peer)
   parts.reachability = new ReachabilityDriver({
     events: seam.events,
     transport,
     announce: settings.announce,
+    isTrusted,
     changed: (state, before) => {
+      parts.natProbe.mapped(parts.mapping.ports())
+      parts.natProbe.wanted(!state.settled)
+      if (isElsewhere(state.externalAddresses, before.externalAddresses)) parts.natProbe.moved()
       parts.mapping.reachabilityChanged(state)
       parts.presence.reachabilityChanged(state, before)
       parts.meeting.punching.own(parts.meeting.ownFacts())
@@ -175,6 +183,7 @@ export async function makeParts(
       parts.mapping.look()
       parts.meeting.punching.own(parts.meeting.ownFacts())
       parts.meeting.punching.moved()
+      parts.natProbe.moved()
       dropStranded(parts.libp2p)
     },
     reachedInbound: () => parts.presence.reachedInbound(),
@@ -188,6 +197,7 @@ export async function makeParts(
     hub,
     conditions,
     askNow: () => autoNatPeers.askNow(),
+    firewallChanged: () => parts.natProbe.moved(),
   })
 
   const { peerId, registrar, connectionManager, events, logger: libp2pLogger } = seam
@@ -211,6 +221,26 @@ export async function makeParts(
     release: (peer) => parts.releases.release(peer),
     report: (report) => reportOverlay(report, parts.releases, conditions),
     found: (peer, from) => hub.publish({ type: 'peer:found', peer, from }),
+  })
+
+  parts.natProbe = new NatProbeDriver({
+    peerId,
+    privateKey,
+    registrar,
+    connectionManager,
+    events,
+    logger: libp2pLogger,
+    transport,
+    dial,
+    isOutside: (ip) => scopeOf(ip) === 'public',
+    isTrusted,
+    isPublic: (peer) => parts.overlay.get(peer)?.reachability === 'public',
+    hasContacted: (ip) => parts.reachability.hasContacted(ip),
+    isOurs: (ip) => parts.reachability.isOurs(ip),
+    found: (finding) => {
+      parts.reachability.probed(finding)
+      parts.mapping.probed(finding)
+    },
   })
 
   parts.connector = new Connector({
@@ -313,6 +343,17 @@ export async function makeParts(
     services: () => parts.tunnels.services().map(({ name }) => name),
   })
   return parts
+}
+
+/** Whether others see us at none of the addresses at which they saw us before. */
+function isElsewhere(now: string[], before: string[]): boolean {
+  const hosts = new Set(now.map(hostOf))
+  return before.length > 0 && now.length > 0 && !before.some((one) => hosts.has(hostOf(one)))
+}
+
+/** Of what `endpoint` of the kernel wrote. */
+function hostOf(endpoint: string): string {
+  return endpoint.slice(0, endpoint.lastIndexOf(':'))
 }
 
 /** Connections from an address that this host has no more: no packet of theirs arrives, and the kernel says nothing for minutes. */

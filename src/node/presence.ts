@@ -66,14 +66,16 @@ export class Presence {
   }
 
   nat(): NatFacts {
-    const { mapping, filtering, externalAddresses } = this.#parts.reachability.state
-    return { mapping, filtering, externalAddresses, portMapping: this.#parts.mapping.protocol }
+    const { mapping, filtering, ports, externalAddresses } = this.#parts.reachability.state
+    const portMapping = this.#parts.mapping.protocol
+    return { mapping, filtering, ports, externalAddresses, portMapping }
   }
 
   reachabilityChanged(state: ReachabilityState, before: ReachabilityState): void {
     const { hub } = this.#parts
     if (state.verdict !== before.verdict) this.#since = new Date().toISOString()
-    if (state.verdict !== before.verdict || state.mapping !== before.mapping) {
+    const facts = ['verdict', 'mapping', 'filtering'] as const
+    if (facts.some((fact) => state[fact] !== before[fact])) {
       hub.publish({ type: 'reachability:changed', verdict: state.verdict, nat: this.nat() })
     }
     this.update()

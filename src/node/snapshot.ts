@@ -1,4 +1,5 @@
 import { tcpAddress } from '../../protocols/kernel/address.ts'
+import { isoOf } from '../drivers/clock.ts'
 import type { KnownPeer, OverlayDriver } from '../drivers/overlay.ts'
 import type { ReachabilityDriver } from '../drivers/reachability.ts'
 import type { RelayService } from '../drivers/relay-service.ts'
@@ -13,6 +14,7 @@ import type {
   OverlayStatus,
   PeerKey,
   PeerStatus,
+  ReachabilityEvidence,
   RelayStatus,
   Topology,
 } from '../types.ts'
@@ -70,7 +72,7 @@ export class Snapshot {
       listening: reachability
         .ownEndpoints()
         .map(({ ip, port }) => `${tcpAddress(ip, port)}/p2p/${self}`),
-      reachability: { verdict, since: presence.since, confirmations },
+      reachability: { verdict, since: presence.since, confirmations, evidence: this.#evidence() },
       nat: presence.nat(),
       relays: this.#relays(),
       serving: {
@@ -128,6 +130,12 @@ export class Snapshot {
       .held()
       .map(({ peer }) => ({ from: self, to: peer, kind: 'reservation' as const }))
     return { nodes: [own, ...others], edges: [...linked, ...reserved] }
+  }
+
+  #evidence(): ReachabilityEvidence[] {
+    return this.#parts.reachability
+      .reasons()
+      .map(({ at, ...reason }) => ({ ...reason, at: isoOf(at) }))
   }
 
   #relays(): RelayStatus[] {

@@ -6,6 +6,8 @@ import type { LinkSource } from './link-metrics.ts'
 import { countMappings } from './mapping-metrics.ts'
 import type { MappingSource } from './mapping-metrics.ts'
 import { countPunches } from './punch-metrics.ts'
+import { countProbes } from './probe-metrics.ts'
+import type { ProbeSource } from './probe-metrics.ts'
 import type { PunchSource } from './punch-metrics.ts'
 
 /** Time to a direct path: from one LAN round trip to the last try on a slow and lossy path. */
@@ -25,12 +27,19 @@ export class NodeMetrics {
     {
       punching,
       links,
+      probes,
       mapping,
-    }: { punching: PunchSource; links: LinkSource; mapping: MappingSource },
+    }: {
+      punching: PunchSource
+      links: LinkSource
+      probes: ProbeSource
+      mapping: MappingSource
+    },
   ) {
     collectDefaultMetrics({ register: this.#registry })
     this.#gauges(status)
     countLinks(this.#registry, links)
+    countProbes(this.#registry, probes)
     this.#stop = [
       hub.listen(this.#counters()),
       countPunches(this.#registry, punching),

@@ -1,5 +1,6 @@
 /** The scenarios by name. */
 import { examples } from './examples.ts'
+import { facts } from './facts.ts'
 import { mapped } from './mapped.ts'
 import { fallback, interfaceChange, rehome, survive } from './moves.ts'
 import { overlay } from './overlay.ts'
@@ -22,6 +23,10 @@ export const SCENARIOS = {
   overlay: {
     title: 'a dozen nodes behind many NATs outlive bootstraps and half of all',
     play: overlay,
+  },
+  facts: {
+    title: 'a node finds out what its NAT does, with one, two and four helpers',
+    play: facts,
   },
 } as const satisfies Record<string, { title: string; play: Scenario }>
 

@@ -9,6 +9,7 @@ const PROGRAMS: readonly [program: string, debianPackage: string][] = [
   ['curl', 'curl'],
   ['miniupnpd', 'miniupnpd-nftables'],
   ['cc', 'gcc libc6-dev'],
+  ['turnserver', 'coturn'],
 ]
 
 /** Programs for administrators live here, which is not always on a shell's PATH. */

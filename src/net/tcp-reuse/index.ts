@@ -10,7 +10,9 @@ export type {
   TcpReuseOptions,
   TcpReuseTransport,
 } from './types.ts'
+export { nativeSocketApi } from './bound-socket.ts'
 export { isPortTaken } from './dialer.ts'
+export { plainHost } from './host.ts'
 export type { LocalEndpoint, SocketApi } from './bound-socket.ts'
 export type { ExpectedPunch } from './punches.ts'
 export type { PortReuse } from './self-test.ts'

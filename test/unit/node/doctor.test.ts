@@ -20,10 +20,11 @@ function outlook(facts: Partial<SideFacts>, portReuse = true): DoctorCheck {
     phase: 'running',
     addresses: [],
     listening: [],
-    reachability: { verdict: own.reachability, since: at, confirmations: 1 },
+    reachability: { verdict: own.reachability, since: at, confirmations: 1, evidence: [] },
     nat: {
       mapping: own.mapping,
       filtering: own.filtering,
+      ports: 'unknown',
       externalAddresses: [],
       portMapping: 'none',
     },

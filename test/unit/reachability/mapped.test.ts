@@ -188,3 +188,73 @@ test('who gets in all the same shows that there is no firewall', () => {
   machine.step({ type: 'tick' }, 3 + LIMITS.holdMs)
   assert.equal(machine.state.verdict, 'public')
 })
+
+/** A helper of the NAT probe tried the mapped port, or had it tried. */
+const probed = (
+  i: number,
+  change: Partial<Extract<ReachabilityInput, { type: 'probed' }>>,
+): ReachabilityInput => ({
+  type: 'probed',
+  byIp: `62.0.${i}.1`,
+  trusted: false,
+  door: 'mapped',
+  port: MAPPED,
+  other: false,
+  result: 'failed',
+  ...change,
+})
+
+const gotIn = (i: number): ReachabilityInput =>
+  probed(i, { result: 'stranger', from: `62.0.${i}.1` })
+
+test('probes and AutoNAT prove a mapping alike, and are told as its evidence', () => {
+  for (const proof of [dialBack(true), gotIn(0)]) {
+    const machine = later(hidden(mapped(), proof))
+    assert.equal(machine.state.verdict, 'public')
+    assert.deepEqual(machine.state.announce, [`/ip4/${OUTSIDE}/tcp/${MAPPED}`])
+    const [reason] = machine.reasons()
+    assert.deepEqual(reason, { kind: 'port-mapping', says: 'public', networks: 1, at: 0 })
+  }
+})
+
+test('that nobody gets in at the listening port says nothing against the mapped one, but how the router filters', () => {
+  const denials = [0, 1, 2].flatMap((i) => [
+    probed(i, { door: 'listening' }),
+    dialBack(false, 4001, i),
+  ])
+  const { state } = later(hidden(mapped(), gotIn(0), dialBack(true), ...denials))
+  assert.equal(state.verdict, 'public')
+  assert.equal(state.filtering, 'address-and-port-dependent')
+})
+
+test('a helper that gets in by probe and does not any more takes back its own word', () => {
+  const machine = later(hidden(mapped(), gotIn(0), gotIn(1)))
+  const failing = (i: number, atMs: number) => {
+    machine.step(probed(i, {}), atMs)
+    machine.step({ type: 'tick' }, atMs + LIMITS.holdMs)
+  }
+  failing(0, 10_000)
+  machine.step(probed(1, { other: true }), 15_000)
+  failing(7, 20_000)
+  assert.equal(machine.state.verdict, 'public', 'nobody else’s, and not who was sent')
+  failing(1, 30_000)
+  assert.equal(machine.state.verdict, 'private')
+})
+
+test('a router with another address ends a verdict that rested on its mapping at once', () => {
+  const machine = later(hidden(mapped(), dialBack(true), gotIn(1)))
+  const at = LIMITS.holdMs + 1
+  machine.step({ type: 'observation-gone', connection: 'c0 4001' }, at)
+  machine.step({ type: 'observation-gone', connection: 'c1 4001' }, at)
+  machine.step(seen(2, 4001, ELSEWHERE), at)
+  assert.equal(machine.state.verdict, 'private')
+  assert.equal(machine.state.mapped, `${ELSEWHERE}:${MAPPED}`)
+})
+
+test('a closed firewall is told as evidence, with its age', () => {
+  const machine = behindFirewall()
+  machine.step({ type: 'pinhole', open: false }, 2)
+  assert.deepEqual(machine.reasons(), [
+    { kind: 'port-mapping', says: 'private', networks: 0, at: 2 },
+  ])
+})

@@ -319,6 +319,21 @@ test('any input in any order keeps the outputs bounded and free of nonsense', ()
       byIp: ip,
       independent: fc.boolean(),
     }),
+    fc.record({
+      type: fc.constant('mapped' as const),
+      at: fc.option(fc.record({ port, said: ip }), { nil: undefined }),
+    }),
+    fc.record({ type: fc.constant('pinhole' as const), open: fc.boolean() }),
+    fc.record({
+      type: fc.constant('probed' as const),
+      byIp: ip,
+      trusted: fc.boolean(),
+      door: fc.constantFrom('listening' as const, 'fresh' as const, 'mapped' as const),
+      other: fc.boolean(),
+      result: fc.constantFrom('stranger' as const, 'reached' as const, 'failed' as const),
+      from: ip,
+      port,
+    }),
   )
   fc.assert(
     fc.property(fc.array(fc.tuple(input, fc.nat(60_000)), { maxLength: 60 }), (steps) => {

@@ -6,7 +6,7 @@ import { peerIdFromPrivateKey, peerIdFromPublicKey, peerIdFromString } from '@li
 import * as fc from 'fast-check'
 import { BOX_OVERHEAD, PAYLOAD_BYTES } from '../../../protocols/signalling/box.ts'
 import { SIGNAL_LIMITS } from '../../../protocols/signalling/limits.ts'
-import { ReplayGuard } from '../../../protocols/signalling/replay-guard.ts'
+import { ReplayGuard } from '../../../protocols/kernel/replay-guard.ts'
 import { open, seal, sealWith } from '../../../src/net/seal.ts'
 
 interface Vectors {
@@ -37,7 +37,13 @@ const idA = peerIdFromPrivateKey(A)
 const idB = peerIdFromPrivateKey(B)
 const NOW = vectors.nowMs
 const between = { from: A, to: idB, network: 'main', now: NOW }
-const toB = () => ({ self: B, from: idA, network: 'main', now: NOW, guard: new ReplayGuard() })
+const toB = () => ({
+  self: B,
+  from: idA,
+  network: 'main',
+  now: NOW,
+  guard: new ReplayGuard(SIGNAL_LIMITS.replayEntries),
+})
 const PAYLOAD = new TextEncoder().encode('dig here')
 
 test('the seeds of boxes.json belong to its peer ids', () => {

@@ -1,13 +1,12 @@
-import type { Instant } from '../kernel/machine.ts'
-import { SIGNAL_LIMITS } from './limits.ts'
+import type { Instant } from './machine.ts'
 
-/** Refuses a box that was opened before, for as long as its time would still be accepted. */
+/** Refuses what was let in before, for as long as its time would still be accepted. */
 export class ReplayGuard {
-  /** Until when a box could be replayed, by its ephemeral key. */
+  /** Until when something could be replayed, by what names it. */
   readonly #until = new Map<string, Instant>()
   readonly #limit: number
 
-  constructor(limit: number = SIGNAL_LIMITS.replayEntries) {
+  constructor(limit: number) {
     this.#limit = limit
   }
 
@@ -15,11 +14,11 @@ export class ReplayGuard {
     return this.#until.size
   }
 
-  /** Notes a genuine box; false when it is not the first of that key, or too many are remembered to tell. */
+  /** Notes a genuine one; false when it is not the first of that name, or too many are remembered to tell. */
   admit(key: string, until: Instant, now: Instant): boolean {
     if (this.#until.has(key)) return false
     if (this.#until.size >= this.#limit) this.#forget(now)
-    // Forgetting a live one would let it in again; a peer that is not heard here is still heard over a relayed link.
+    // Forgetting a live one would let it in again.
     if (this.#until.size >= this.#limit) return false
     this.#until.set(key, until)
     return true

@@ -47,9 +47,9 @@ export interface Reachability {
 
 export interface ReachabilityEvidence {
   /**
-   * `configuration`: the operator says so; `inbound`: strangers came in; `port-mapping`: a port that the router opened
-   * was tried, or is closed again; `probe`: peers dialled back at our request; `autonat`: AutoNAT v2; `observers`: peers see this node at an address
-   * that is not its own.
+   * `configuration`: the operator says so; `inbound`: strangers came in; `port-mapping`: a port that the router opened was
+   * tried, or is closed again; `probe`: peers dialled back at our request; `autonat`: AutoNAT v2; `observers`: peers see this
+   * node at an address that is not its own.
    */
   kind: 'configuration' | 'inbound' | 'port-mapping' | 'probe' | 'autonat' | 'observers'
   says: Verdict

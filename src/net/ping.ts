@@ -19,6 +19,8 @@ interface PingingMuxer {
 export async function ping(connection: Connection, signal: AbortSignal): Promise<number> {
   const muxer = (connection as { muxer?: Partial<PingingMuxer> }).muxer
   if (typeof muxer?.ping !== 'function') return await pingByStream(connection, signal)
+  // Before the ping is on its way: once it is, somebody has to take its error.
+  signal.throwIfAborted()
   const began = performance.now()
   await within(muxer.ping(), signal)
   return performance.now() - began
@@ -26,7 +28,6 @@ export async function ping(connection: Connection, signal: AbortSignal): Promise
 
 /** The ping itself goes on: yamux cuts the connection when an answer comes that nobody waits for any more. */
 async function within(pong: Promise<number>, signal: AbortSignal): Promise<void> {
-  signal.throwIfAborted()
   const { promise, reject } = Promise.withResolvers<never>()
   const onAbort = (): void => reject(signal.reason as Error)
   signal.addEventListener('abort', onAbort, { once: true })

@@ -1,4 +1,4 @@
-import { networksOf } from '../kernel/address.ts'
+import { familyOf, networksOf } from '../kernel/address.ts'
 import type { Instant, Machine, Tick } from '../kernel/machine.ts'
 import { jittered } from '../kernel/rng.ts'
 import type { Rng } from '../kernel/rng.ts'
@@ -17,7 +17,7 @@ export type AskerInput =
   | { type: 'wanted'; wanted: boolean }
   /** This node is in another network, or behind another address. */
   | { type: 'moved' }
-  /** Outside ports that the router forwards to our listening port, as it says. */
+  /** Outside IPv4 ports that the router forwards to our listening port, as it says. */
   | { type: 'mapped'; ports: number[] }
   /** What `sample` came to; undefined when the helper could not or would not. */
   | { type: 'sampled'; examination: number; sampling: Sampling | undefined }
@@ -56,6 +56,8 @@ interface Asked {
   examination: number
   question: Question
 }
+
+const NONE: readonly number[] = []
 
 /** Decides which helpers to ask what about this node's NAT, and when again. See SPEC.md section 3. */
 export class ProbeAsker implements Machine<AskerInput, AskerOutput> {
@@ -149,6 +151,15 @@ export class ProbeAsker implements Machine<AskerInput, AskerOutput> {
     if (mapped.length > 0) this.#allDue(now)
   }
 
+  /** Routers map ports of IPv4; over IPv6 they open the one that is listened on. */
+  #mappedFor({ ip }: Helper): readonly number[] {
+    return familyOf(ip) === 'ip4' ? this.#mapped : NONE
+  }
+
+  #hasNewPorts(helper: Helper, asked: readonly number[]): boolean {
+    return this.#mappedFor(helper).some((port) => !asked.includes(port))
+  }
+
   #allDue(now: Instant): void {
     this.#from = now + PROBE_LIMITS.movedMs
     for (const known of this.#helpers.values()) Object.assign(known, { dueAt: 0, done: false })
@@ -216,10 +227,12 @@ export class ProbeAsker implements Machine<AskerInput, AskerOutput> {
     }
   }
 
-  #end(number: number, { useful, helper }: Examination, now: Instant, out: AskerOutput[]): void {
+  #end(number: number, examination: Examination, now: Instant, out: AskerOutput[]): void {
+    const { useful, helper, mapped } = examination
     this.#close(number, out)
     const known = this.#helpers.get(helper.peer)
-    if (known === undefined) return
+    // A port that the router has opened meanwhile was not asked about: that is due as it was.
+    if (known === undefined || this.#hasNewPorts(helper, mapped)) return
     const pause = useful ? PROBE_LIMITS.refreshMs : PROBE_LIMITS.retryMs
     known.dueAt = now + jittered(pause, PROBE_LIMITS.refreshSpread, this.#rng)
     known.done = useful
@@ -239,7 +252,7 @@ export class ProbeAsker implements Machine<AskerInput, AskerOutput> {
       if (dueAt > now) continue
       if (!this.#hasRoomFor(helper, now)) continue
       const number = ++this.#numbers
-      const examination = new Examination(helper, this.#mapped, now)
+      const examination = new Examination(helper, this.#mappedFor(helper), now)
       this.#examinations.set(number, examination)
       for (const step of examination.begin()) this.#carryOut(number, helper.peer, step, out)
     }

@@ -37,7 +37,8 @@ const OVERDUE_MS = 4 * PROBE_LIMITS.answerMs
 export class Examination {
   readonly helper: Helper
   readonly until: Instant
-  readonly #mapped: readonly number[]
+  /** Outside ports that the router says it forwards. */
+  readonly mapped: readonly number[]
   readonly #results = new Map<string, Result>()
   readonly #open = new Set<string>()
   #sampling: Sampling | undefined
@@ -50,7 +51,7 @@ export class Examination {
   constructor(helper: Helper, mapped: readonly number[], now: Instant) {
     this.helper = helper
     this.until = now + OVERDUE_MS
-    this.#mapped = mapped
+    this.mapped = mapped
   }
 
   /** Whether the helper has told anything. */
@@ -65,7 +66,7 @@ export class Examination {
 
   begin(): Step[] {
     const listening = this.#both({ door: 'listening', port: this.helper.port })
-    const mapped = this.#mapped.flatMap((port) => this.#both({ door: 'mapped', port }))
+    const mapped = this.mapped.flatMap((port) => this.#both({ door: 'mapped', port }))
     if (this.helper.bare) return [...listening, ...mapped]
     this.#open.add('sample')
     return [{ type: 'sample' }, ...listening, ...mapped]

@@ -249,6 +249,43 @@ test('an examination ends with its helper, and with the network', () => {
   assert.equal(asks(asker.step({ type: 'tick' }, 400 + movedMs)).length, 2)
 })
 
+test('a port that the router opens is asked about anew, also when an examination is under way', () => {
+  const { asker, out } = begun(helper(1))
+  asker.step({ type: 'mapped', ports: [5_000] }, startMs + 10)
+  const [sample] = out.filter((one) => one.type === 'sample')
+  const examination = sample?.examination ?? 0
+  asker.step({ type: 'sampled', examination, sampling: sampling() }, startMs + 20)
+  const after = asks(out).flatMap(({ question }) => [
+    ...asker.step({ type: 'answered', question, result: 'silent' }, startMs + 4_000),
+  ])
+  assert.deepEqual(inWords(after).slice(2), [
+    'close',
+    'sample',
+    'self listening 0',
+    'other listening 0',
+    'self mapped 5000',
+    'other mapped 5000',
+  ])
+})
+
+test('a port that the router maps is one of IPv4, and asked about there alone', () => {
+  const asker = new ProbeAsker(() => 0.5)
+  asker.step({ type: 'mapped', ports: [5_000] }, 0)
+  asker.step({ type: 'helper', helper: helper(1) }, 0)
+  const six = helper(2, { ip: '2a02:1::1', bare: true, port: 4_001 })
+  asker.step({ type: 'helper', helper: six }, 0)
+  const later = Math.max(startMs, movedMs)
+  const asked = asks(asker.step({ type: 'tick' }, later)).map(({ peer, door }) => `${peer} ${door}`)
+  assert.deepEqual(asked, [
+    'h1 listening',
+    'h1 listening',
+    'h1 mapped',
+    'h1 mapped',
+    'h2 listening',
+    'h2 listening',
+  ])
+})
+
 test('nothing is asked while nothing is wanted', () => {
   const asker = new ProbeAsker(() => 0.5)
   asker.step({ type: 'wanted', wanted: false }, 0)

@@ -76,7 +76,8 @@ export function watchOutside(state: FamilyState, { endpoints }: Consensus): void
 export function loseMapping(state: FamilyState, place: string): void {
   const proven = state.words.good().some(({ stranger, door }) => stranger && door === place)
   state.words.dropDoor(place)
-  if (!proven || state.words.good().some(({ stranger }) => stranger)) return
+  if (!proven) return
+  // What it rests on besides counts anew, without a pause.
   state.verdict = 'unknown'
   state.contrarySince = undefined
 }

@@ -222,9 +222,44 @@ test('that nobody gets in at the listening port says nothing against the mapped 
     probed(i, { door: 'listening' }),
     dialBack(false, 4001, i),
   ])
-  const { state } = later(hidden(mapped(), gotIn(0), dialBack(true), ...denials))
-  assert.equal(state.verdict, 'public')
-  assert.equal(state.filtering, 'address-and-port-dependent')
+  for (const proof of [gotIn(0), dialBack(true)]) {
+    const { state } = later(hidden(mapped(), proof, ...denials))
+    assert.equal(state.verdict, 'public')
+    assert.equal(state.filtering, 'address-and-port-dependent')
+  }
+})
+
+test('a stranger that does not say where it came may have come by the mapping', () => {
+  const remoteIp = '73.0.0.1'
+  const silent = { type: 'inbound', remoteIp, localIp: INSIDE, dialledBefore: false } as const
+  assert.equal(later(hidden(mapped(), silent)).state.filtering, 'unknown')
+  assert.equal(later(hidden(silent)).state.filtering, 'endpoint-independent')
+})
+
+test('who got in by a probe takes it back by AutoNAT as well', () => {
+  const machine = later(hidden(mapped(), gotIn(0)))
+  machine.step(dialBack(false), 10_000)
+  machine.step({ type: 'tick' }, 10_000 + LIMITS.holdMs)
+  assert.equal(machine.state.verdict, 'private')
+})
+
+test('where nothing is translated there is no mapped place', () => {
+  const machine = new ReachabilityMachine()
+  machine.step({ type: 'interfaces', addresses: [{ ip: OUTSIDE, port: 4001 }] }, 0)
+  machine.step({ ...seen(0), localIp: OUTSIDE } as ReachabilityInput, 0)
+  machine.step(mapped(), 0)
+  assert.equal(machine.state.mapped, undefined)
+})
+
+test('a mapping that nobody proved ends no verdict before its time', () => {
+  const stranger = { type: 'inbound', remoteIp: '73.0.0.1', localIp: INSIDE } as const
+  const via = { ip: OUTSIDE, port: 4001 }
+  const machine = later(hidden(mapped(), { ...stranger, dialledBefore: false, via }))
+  machine.step({ type: 'tick' }, LIMITS.evidenceMs)
+  machine.step({ type: 'mapped', at: undefined }, LIMITS.evidenceMs + 1)
+  assert.equal(machine.state.verdict, 'public')
+  machine.step({ type: 'tick' }, LIMITS.evidenceMs + LIMITS.holdMs)
+  assert.equal(machine.state.verdict, 'private')
 })
 
 test('a helper that gets in by probe and does not any more takes back its own word', () => {

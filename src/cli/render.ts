@@ -72,7 +72,7 @@ function overlayLine({
   healing,
 }: NodeStatus['overlay']): string {
   const size =
-    estimatedSize === undefined ? '' : `, about ${number(estimatedSize, 'member')} in all`
+    estimatedSize === undefined ? '' : `, about ${number(estimatedSize, 'other member')} in all`
   const mending = healing ? '; healing after a split' : ''
   return `${number(chosen, 'neighbour')} chosen, ${accepted} accepted; ${reached} reached${size}${mending}`
 }

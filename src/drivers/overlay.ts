@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto'
 import type {
   ComponentLogger,
   Connection,
@@ -68,6 +69,11 @@ export interface OverlayDeps {
   rng?: () => number
 }
 
+/** Secrets of the sampler come from it: whoever could guess them could choose identities that win. */
+function unguessable(): number {
+  return randomInt(2 ** 32) / 2 ** 32
+}
+
 /** Handing out a farewell; a peer that takes longer finds out by the closed connection. */
 const FAREWELL_MS = 500
 
@@ -102,7 +108,7 @@ export class OverlayDriver {
       networkId: networkIdOf(deps.network),
       scope: deps.scope,
       notation,
-      rng: deps.rng ?? Math.random,
+      rng: deps.rng ?? unguessable,
       trusted: deps.trusted,
     })
     this.#driven = drive(this.#machine, (output) => this.#perform(output), this.#clock)

@@ -68,7 +68,7 @@ function openness({ overlay: { closed, estimatedSize }, peersKnown }: NodeStatus
   const check = { code: 'overlay.openness', title: 'Who may join' }
   if (closed) return { ...check, result: 'ok', text: 'members share a network key' }
   const size = Math.max(estimatedSize ?? 0, peersKnown)
-  const text = `anybody may join; ${size} other members, as far as known`
+  const text = `anybody may join; ${size} other ${size === 1 ? 'member' : 'members'}, as far as known`
   if (size >= YOUNG) return { ...check, result: 'ok', text }
   return {
     ...check,

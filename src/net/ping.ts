@@ -22,7 +22,15 @@ export async function ping(connection: Connection, signal: AbortSignal): Promise
   // Before the ping is on its way: once it is, somebody has to take its error.
   signal.throwIfAborted()
   const began = performance.now()
-  await within(muxer.ping(), signal)
+  const ended = new AbortController()
+  const onClose = (): void => ended.abort(new Error('the connection ended before it answered'))
+  // yamux leaves a ping waiting when its connection ends.
+  connection.addEventListener('close', onClose)
+  try {
+    await within(muxer.ping(), AbortSignal.any([signal, ended.signal]))
+  } finally {
+    connection.removeEventListener('close', onClose)
+  }
   return performance.now() - began
 }
 

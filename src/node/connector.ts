@@ -75,7 +75,7 @@ export class Connector {
       })
     }
     const wanted = options.path ?? 'any'
-    const deadline = AbortSignal.timeout(options.timeoutMs ?? DEFAULT_TIMEOUT_MS[wanted])
+    const deadline = AbortSignal.timeout(Math.ceil(options.timeoutMs ?? DEFAULT_TIMEOUT_MS[wanted]))
     const signal = options.signal ? AbortSignal.any([options.signal, deadline]) : deadline
 
     this.#visiting.delete(peer)

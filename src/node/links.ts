@@ -242,7 +242,8 @@ export function peerKey(peer: PeerId): PeerKey {
   return peer.toString()
 }
 
-function pathOf(held: Held): Path {
+/** What the public API says of a connection. */
+export function pathOf(held: Held): Path {
   const rtt = held.rttMs === undefined ? {} : { rttMs: held.rttMs }
   if (!held.direct) return { kind: 'relayed', via: relayOf(held.connection) ?? 'unknown', ...rtt }
   return {

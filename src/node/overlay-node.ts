@@ -10,6 +10,7 @@ import { BookKeeper } from './book-keeper.ts'
 import { readTarget } from './connector.ts'
 import { examine } from './doctor.ts'
 import { explanationOf } from './explanation.ts'
+import { pathOf } from './links.ts'
 import { makeParts } from './parts.ts'
 import type { Parts, Settings } from './parts.ts'
 import { makeLink } from './peer-link.ts'
@@ -24,6 +25,8 @@ const DRAIN_MS = 3_000
 const CLOSE_MS = 1_500
 
 const PING_MS = 10_000
+/** Links that end under a ping, one after the other, before it is given up. */
+const PING_TRIES = 3
 
 /** A Warren node, as `createNode` returns it: here the parts meet the public API. */
 export class OverlayNode implements api.WarrenNode {
@@ -146,20 +149,25 @@ export class OverlayNode implements api.WarrenNode {
   ): Promise<api.PingResult> {
     this.#assertRunning()
     const { links, connector } = this.#parts
-    const deadline = AbortSignal.timeout(options.timeoutMs ?? PING_MS)
+    const deadline = AbortSignal.timeout(Math.ceil(options.timeoutMs ?? PING_MS))
     const signal = options.signal ? AbortSignal.any([options.signal, deadline]) : deadline
     const { peer } = readTarget(target)
-    if (links.best(peer) === undefined) await connector.connect(target, { signal })
-    const held = links.best(peer)
-    if (held === undefined) throw new WarrenError('ERR_PEER_UNREACHABLE', `${peer} is gone`)
-    try {
-      const rttMs = await ping(held.connection, signal)
-      links.measured(held.connection, rttMs)
-      return { peer, rttMs, path: links.path(peer) as api.Path }
-    } catch (cause) {
-      options.signal?.throwIfAborted()
-      if (!deadline.aborted) throw cause
-      throw new WarrenError('ERR_TIMEOUT', `${peer} did not answer in time`, { cause })
+    for (let tries = 1; ; tries++) {
+      if (links.best(peer) === undefined) await connector.connect(target, { signal })
+      const held = links.best(peer)
+      if (held === undefined) throw new WarrenError('ERR_PEER_UNREACHABLE', `${peer} is gone`)
+      try {
+        const rttMs = await ping(held.connection, signal)
+        links.measured(held.connection, rttMs)
+        return { peer, rttMs, path: pathOf({ ...held, rttMs }) }
+      } catch (cause) {
+        options.signal?.throwIfAborted()
+        if (deadline.aborted) {
+          throw new WarrenError('ERR_TIMEOUT', `${peer} did not answer in time`, { cause })
+        }
+        // A link that ends, with its relay for example, says nothing of the peer: another may lead there.
+        if (held.connection.status === 'open' || tries === PING_TRIES) throw cause
+      }
     }
   }
 

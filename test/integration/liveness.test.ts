@@ -48,3 +48,10 @@ test('a ping that is given up leaves the connection open when its answer comes a
   assert.ok((await ping(dialled, AbortSignal.timeout(5_000))) >= 95)
   assert.equal(dialled.status, 'open')
 })
+
+test('a ping fails as soon as its connection ends', async (t) => {
+  const { dialled, accepted } = await joined(t)
+  const asked = ping(dialled, AbortSignal.timeout(5_000))
+  accepted.abort(new Error('gone'))
+  await assert.rejects(asked, { message: 'the connection ended before it answered' })
+})

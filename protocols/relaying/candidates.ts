@@ -179,3 +179,24 @@ export function isSound({ standing, silent, unclear, fading }: Entry): boolean {
   const tested = silent === 0 && unclear < KEEPER_LIMITS.unclearTests
   return standing === 'held' && tested && !fading
 }
+
+/** What a test took: its question and its answer pass the relay once each, which is two round trips. */
+export function lagged(entry: Entry, ms: number): void {
+  if (entry.rttMs === undefined) return
+  entry.lagMs = smooth(entry.lagMs, Math.max(0, ms - 2 * entry.rttMs))
+}
+
+/** Takes round trips into account: to the relay, or through it to a peer and back. */
+export function measured(
+  entry: Entry,
+  { rttMs, pathMs }: { rttMs?: number; pathMs?: number },
+): void {
+  if (rttMs !== undefined) entry.rttMs = smooth(entry.rttMs, rttMs)
+  if (pathMs === undefined || entry.rttMs === undefined) return
+  entry.beyondMs = smooth(entry.beyondMs, Math.max(0, pathMs - entry.rttMs))
+}
+
+/** One slow answer is no habit. */
+function smooth(before: number | undefined, now: number): number {
+  return before === undefined ? now : before * 0.7 + now * 0.3
+}

@@ -2,25 +2,21 @@ import { backoffMs } from '../kernel/backoff.ts'
 import type { Instant, Machine } from '../kernel/machine.ts'
 import { jittered } from '../kernel/rng.ts'
 import type { Rng } from '../kernel/rng.ts'
-import { Timers } from '../kernel/timers.ts'
-import { Candidates, isSound } from './candidates.ts'
+import { Candidates, isSound, lagged, measured } from './candidates.ts'
 import type { Candidate, Entry, Failure } from './candidates.ts'
+import { Alarms } from './keeper-alarms.ts'
+import type { Alarm } from './keeper-alarms.ts'
 import { described } from './keeper-messages.ts'
 import type { KeeperInput, KeeperOutput, KeptRelay, TestOutcome } from './keeper-messages.ts'
 import { COST, KEEPER_LIMITS } from './limits.ts'
 
 export type { KeeperInput, KeeperOutput, KeptRelay, TestOutcome }
 
-type Alarm = 'answer' | 'rest' | 'expiry' | 'renew' | 'test'
-
-/** The one alarm that belongs to no relay; no peer id looks like it. */
-const REVIEW = 'review'
-
 /** Holds reservations at relays while they are needed, tests them, and gets lost ones back. See SPEC.md. */
 export class RelayKeeper implements Machine<KeeperInput, KeeperOutput> {
   readonly #rng: Rng
   readonly #candidates = new Candidates()
-  readonly #timers = new Timers<string>()
+  readonly #alarms = new Alarms()
   #needed = false
 
   constructor(rng: Rng) {
@@ -35,7 +31,7 @@ export class RelayKeeper implements Machine<KeeperInput, KeeperOutput> {
   }
 
   nextWake(): Instant | undefined {
-    return this.#timers.next()
+    return this.#alarms.next()
   }
 
   /** What is held or asked for, sound ones first, and what is next in turn. */
@@ -79,14 +75,12 @@ export class RelayKeeper implements Machine<KeeperInput, KeeperOutput> {
   }
 
   #tick(now: Instant, out: KeeperOutput[]): void {
-    for (const name of this.#timers.takeDue(now)) {
-      if (name === REVIEW) {
-        this.#review(now, out)
-        continue
+    for (const due of this.#alarms.takeDue(now)) {
+      if (due.alarm === 'review') this.#review(now, out)
+      else {
+        const entry = this.#candidates.get(due.peer)
+        if (entry !== undefined) this.#ring(due.alarm, entry, now, out)
       }
-      const [alarm, peer] = name.split(' ') as [Alarm, string]
-      const entry = this.#candidates.get(peer)
-      if (entry !== undefined) this.#ring(alarm, entry, now, out)
     }
   }
 
@@ -112,8 +106,8 @@ export class RelayKeeper implements Machine<KeeperInput, KeeperOutput> {
   #need(need: boolean, now: Instant, out: KeeperOutput[]): void {
     if (need === this.#needed) return
     this.#needed = need
-    if (need) return this.#timers.set(REVIEW, now + KEEPER_LIMITS.reviewMs)
-    this.#timers.clear(REVIEW)
+    this.#alarms.setReview(need ? now + KEEPER_LIMITS.reviewMs : undefined)
+    if (need) return
     for (const entry of this.#candidates.in('held')) {
       this.#release(entry, 'not needed any more', out)
     }
@@ -141,7 +135,7 @@ export class RelayKeeper implements Machine<KeeperInput, KeeperOutput> {
 
   #forget({ peer }: Entry): void {
     this.#candidates.delete(peer)
-    for (const alarm of ALARMS) this.#timers.clear(`${alarm} ${peer}`)
+    this.#alarms.clear(peer)
   }
 
   #reached(entry: Entry): void {
@@ -264,7 +258,7 @@ export class RelayKeeper implements Machine<KeeperInput, KeeperOutput> {
       entry.silent = 0
       entry.silences = 0
       entry.provedAt = now
-      if (ms !== undefined) entry.lagMs = smooth(entry.lagMs, lagOf(entry, ms))
+      if (ms !== undefined) lagged(entry, ms)
       return this.#set('test', entry, now + jittered(KEEPER_LIMITS.testEveryMs, 0.25, this.#rng))
     }
     entry.silent++
@@ -293,7 +287,7 @@ export class RelayKeeper implements Machine<KeeperInput, KeeperOutput> {
 
   /** The only way from one standing to another: what belonged to the old one ends. */
   #becomes(entry: Entry, standing: Entry['standing']): void {
-    for (const alarm of ALARMS) this.#timers.clear(`${alarm} ${entry.peer}`)
+    this.#alarms.clear(entry.peer)
     entry.standing = standing
     delete entry.failure
     if (standing === 'held') return
@@ -302,7 +296,7 @@ export class RelayKeeper implements Machine<KeeperInput, KeeperOutput> {
   }
 
   #set(alarm: Alarm, { peer }: Entry, at: Instant): void {
-    this.#timers.set(`${alarm} ${peer}`, at)
+    this.#alarms.set(alarm, peer, at)
   }
 
   /** Asks as many as are missing, and lets go what has been replaced: make before break. */
@@ -347,7 +341,7 @@ export class RelayKeeper implements Machine<KeeperInput, KeeperOutput> {
 
   /** Whether the spare one is better by far than the worst that is held; both must have been measured. */
   #review(now: Instant, out: KeeperOutput[]): void {
-    this.#timers.set(REVIEW, now + KEEPER_LIMITS.reviewMs)
+    this.#alarms.setReview(now + KEEPER_LIMITS.reviewMs)
     if (this.#candidates.sound().length < KEEPER_LIMITS.wanted || !this.#hasRoom()) return
     const { entry: worst, cost: before } = this.#candidates.worstHeld()
     const taken = this.#candidates.groups(worst)
@@ -367,22 +361,4 @@ export class RelayKeeper implements Machine<KeeperInput, KeeperOutput> {
   #hasRoom(): boolean {
     return this.#count('held', 'asking') < KEEPER_LIMITS.most
   }
-}
-
-const ALARMS: readonly Alarm[] = ['answer', 'rest', 'expiry', 'renew', 'test']
-
-/** A question and its answer pass the relay twice each way. */
-function lagOf({ rttMs }: Entry, ms: number): number {
-  return rttMs === undefined ? 0 : Math.max(0, ms - 2 * rttMs)
-}
-
-function measured(entry: Entry, { rttMs, pathMs }: { rttMs?: number; pathMs?: number }): void {
-  if (rttMs !== undefined) entry.rttMs = smooth(entry.rttMs, rttMs)
-  if (pathMs === undefined || entry.rttMs === undefined) return
-  entry.beyondMs = smooth(entry.beyondMs, Math.max(0, pathMs - entry.rttMs))
-}
-
-/** One slow answer is no habit. */
-function smooth(before: number | undefined, now: number): number {
-  return before === undefined ? now : before * 0.7 + now * 0.3
 }

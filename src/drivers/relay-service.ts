@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { circuitRelayServer, RELAY_V2_HOP_CODEC } from '@libp2p/circuit-relay-v2'
-import type { CircuitRelayServerComponents, RelayReservation } from '@libp2p/circuit-relay-v2'
+import type { CircuitRelayServerComponents } from '@libp2p/circuit-relay-v2'
 import type {
   Connection,
   ConnectionGater,
@@ -23,8 +23,9 @@ import { overlay } from '../net/overlay.ts'
 import { Circuits, rewriteFirst } from './relay-circuits.ts'
 import type { Circuit } from './relay-circuits.ts'
 import { systemClock } from './clock.ts'
-import { expirySignal } from './relay-expiry.ts'
 import { HostResources, MEASURE_MS } from './resources.ts'
+import { pick, repairExpiry } from './stock-server.ts'
+import type { StockServer } from './stock-server.ts'
 
 export type RelayServiceComponents = CircuitRelayServerComponents & {
   events: TypedEventTarget<Libp2pEvents>
@@ -53,11 +54,6 @@ interface Request {
   circuit?: Circuit
   stop?: Stream
   carried: boolean
-}
-
-type StockServer = ReturnType<ReturnType<typeof circuitRelayServer>> & {
-  start(): Promise<void>
-  stop(): Promise<void>
 }
 
 /** Where nobody says otherwise: libp2p's own limit of connections. */
@@ -342,42 +338,6 @@ export function relayService(
 
 /** The protocol id by which relays are recognised. */
 export const RELAY_PROTOCOL = RELAY_V2_HOP_CODEC
-
-/**
- * The stock server's expiry signals cannot be reset twice (an older alarm still fires and ends a
- * renewed reservation and its circuits), so every new reservation gets one that can.
- */
-function repairExpiry(reservations: StockServer['reservations']): void {
-  const set = reservations.set.bind(reservations)
-  const repaired = new WeakSet<RelayReservation>()
-  reservations.set = (peer, reservation) => {
-    if (!repaired.has(reservation)) {
-      repaired.add(reservation)
-      reservation.signal.clear()
-      reservation.signal = expirySignal(SERVING_LIMITS.reservationTtlMs, () => {
-        if (reservations.get(peer) === reservation) reservations.delete(peer)
-      })
-    }
-    reservation.expiry = new Date(Date.now() + SERVING_LIMITS.reservationTtlMs)
-    return set(peer, reservation)
-  }
-}
-
-/** libp2p's components are a proxy themselves and cannot be spread. */
-function pick(components: RelayServiceComponents): CircuitRelayServerComponents {
-  const { registrar, peerStore, addressManager, peerId, privateKey } = components
-  const { connectionManager, connectionGater, logger } = components
-  return {
-    registrar,
-    peerStore,
-    addressManager,
-    peerId,
-    privateKey,
-    connectionManager,
-    connectionGater,
-    logger,
-  }
-}
 
 function partyOf(peer: PeerId, address: string): Party {
   const host = parseAddress(address)?.host

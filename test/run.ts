@@ -97,6 +97,10 @@ const TIERS: Tier[] = [
       { title: 'paths that change under a download', argv: lab(...scenarios(...MOVES)) },
       { title: 'routers that open a port, or lie', argv: lab('--scenario', 'mapped') },
       { title: '100 MB and a dead relay', argv: lab('--scenario', 'big') },
+      {
+        title: 'relays that die, restart and swallow',
+        argv: lab('--scenario', 'relays', '--no-limits'),
+      },
       { title: 'a small swarm starts', argv: lab('--scenario', 'start', '--no-limits') },
       { title: 'a dozen nodes outlive half of them', argv: lab('--scenario', 'overlay') },
       { title: 'what each NAT does, by peers and by RFC 5780', argv: lab('--scenario', 'facts') },

@@ -17,13 +17,14 @@ async function start(t: TestContext, options: NodeOptions): Promise<WarrenNode> 
   return node
 }
 
+const isServed = (node: WarrenNode): boolean => node.status().relays[0]?.forwards === true
+
 /** A relay and two members that listen nowhere, so that they meet over it. */
 async function threesome(t: TestContext, options: NodeOptions = {}) {
   const relay = await start(t, { ...options, listen: ['/ip4/127.0.0.1/tcp/0'] })
   const hidden = { ...options, listen: [], bootstrap: [relay.status().listening[0] as string] }
   const [a, b] = [await start(t, hidden), await start(t, hidden)]
-  const forwards = (node: WarrenNode) => node.status().relays[0]?.forwards === true
-  await until(() => forwards(a) && forwards(b), 'both hold the relay, and have tested it', 20_000)
+  await until(() => isServed(a) && isServed(b), 'both hold the relay, and have tested it', 20_000)
   await until(() => (a.peer(b.peerId)?.addresses.length ?? 0) > 0, 'one has heard of the other')
   await until(() => relay.peers().length === 2, 'the relay knows both')
   return { relay, a, b }

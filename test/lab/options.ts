@@ -134,7 +134,7 @@ function describe(): Command {
     .option('--big', 'the same as --scenario big')
     .option('--start', 'the same as --scenario start')
     .option('--examples', 'the same as --scenario examples')
-    .option('--no-limits', 'with --start: print the times without judging them')
+    .option('--no-limits', 'with start and relays: print the times without judging them')
     .option('--tries <n>', 'tries a cell, each with new identities', wholeBetween(1, MOST_TRIES))
     .option('--rtt <ms>', 'round trip between any two machines', numberBetween(0, 2000), 50)
     .option('--loss <percent>', 'frames lost', numberBetween(0, 90), 0)

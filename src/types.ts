@@ -129,7 +129,10 @@ export interface NodeStatus {
   version: string
   network: string
   phase: 'starting' | 'running' | 'stopping' | 'stopped'
-  /** Addresses this node announces to others, with `/p2p/…` at the end. */
+  /**
+   * Addresses this node announces to others, and those it was told to announce while nobody has tried them yet; with `/p2p/…` at
+   * the end.
+   */
   addresses: Address[]
   /** Every address of this host that is listened on, useful to others or not, with `/p2p/…` at the end. */
   listening: Address[]

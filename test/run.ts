@@ -96,6 +96,7 @@ const TIERS: Tier[] = [
       },
       { title: 'paths that change under a download', argv: lab(...scenarios(...MOVES)) },
       { title: 'routers that open a port, or lie', argv: lab('--scenario', 'mapped') },
+      { title: 'ports published by hand', argv: lab('--scenario', 'published') },
       { title: '100 MB and a dead relay', argv: lab('--scenario', 'big') },
       {
         title: 'relays that die, restart and swallow',

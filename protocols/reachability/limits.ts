@@ -27,6 +27,11 @@ export const LIMITS = {
   maxExternalPerFamily: 3,
   /** Listening addresses considered; a host with more has mostly bridges of containers. */
   maxInterfaces: 64,
+  /**
+   * What the operator says is not announced before somebody got in, unless nobody has for this long: a helper examines within
+   * seconds, and where there is none his word is all there is.
+   */
+  claimMs: 20_000,
   /** Addresses announced: libp2p peers dial at most 25 of one peer. */
   maxAnnounced: 16,
 } as const

@@ -3,6 +3,8 @@ import { canonicalIp, endpoint, familyOf, scopeOf, tcpAddress } from '../kernel/
 import type { Instant, Machine } from '../kernel/machine.ts'
 import type { Assessment, FamilyEvidence } from './evidence.ts'
 import type { Behaviour, Endpoint, Verdict } from './types.ts'
+import { Claims } from './claims.ts'
+import type { Claim, ClaimEvidence } from './claims.ts'
 import { assess } from './evidence.ts'
 import { freshFamily, loseMapping, settle, wakesOf, watchOutside } from './family.ts'
 import type { FamilyState } from './family.ts'
@@ -32,6 +34,10 @@ export interface ReachabilityState {
   announce: string[]
   /** `ip:port` that the router is said to map to us: worth a dial-back, and announced only after one. */
   mapped?: string
+  /** Addresses that the operator wants announced, and what is known of each; none when he wants none. */
+  claims: Claim[]
+  /** `ip:port` of those that helpers of the NAT probe may try. */
+  claimed: string[]
   /** Nothing that a probe could tell is in doubt. */
   settled: boolean
 }
@@ -50,9 +56,9 @@ export class ReachabilityMachine implements Machine<ReachabilityInput, Reachabil
   readonly #mapped = new MappedPort()
   /** Since when a firewall that was opened for us is closed again. */
   #firewalledAt: Instant | undefined
-  #configured: string[] = []
-  #configuredAt: Instant = 0
+  readonly #claims = new Claims()
   #state: ReachabilityState = nothingKnown()
+  #judgedAt: Instant = 0
 
   get state(): ReachabilityState {
     return this.#state
@@ -68,10 +74,11 @@ export class ReachabilityMachine implements Machine<ReachabilityInput, Reachabil
 
   /** What the verdict rests on, the strongest first. */
   reasons(): Reason[] {
-    const configured = this.#configured.length > 0 ? this.#configuredAt : undefined
+    // What nobody confirms and nobody denies rests on the configuration alone.
+    const believed = this.#claims.any && this.#state.announce.length > 0
     return reasonsOf(
       FAMILIES.map((family) => this.#evidence(family)),
-      configured,
+      believed ? this.#claims.since : undefined,
     )
   }
 
@@ -87,7 +94,8 @@ export class ReachabilityMachine implements Machine<ReachabilityInput, Reachabil
   nextWake(): Instant | undefined {
     const times = FAMILIES.flatMap((family) => wakesOf(this.#families[family]))
     const unsettled = this.#state.settled ? this.#settledUntil() : undefined
-    const known = [...times, unsettled, this.#observed.nextExpiry()].filter(
+    const claims = this.#claims.nextChange(this.#judgedAt)
+    const known = [...times, unsettled, claims, this.#observed.nextExpiry()].filter(
       (time) => time !== undefined && Number.isFinite(time),
     ) as Instant[]
     return known.length === 0 ? undefined : Math.min(...known)
@@ -118,8 +126,7 @@ export class ReachabilityMachine implements Machine<ReachabilityInput, Reachabil
       case 'pinhole':
         return this.#pinhole(input.open, now)
       default:
-        this.#configured = input.announce.slice(0, LIMITS.maxAnnounced)
-        this.#configuredAt = now
+        this.#claims.set(input.announce, now)
     }
   }
 
@@ -235,8 +242,9 @@ export class ReachabilityMachine implements Machine<ReachabilityInput, Reachabil
     if (door === 'listening') return LISTENING
     if (door !== 'mapped') return result === 'stranger' ? LISTENING : undefined
     const { at } = this.#mapped
-    const fits = at !== undefined && at.port === port && familyOf(at.ip) === familyOf(byIp)
-    return fits ? endpoint(at.ip, at.port) : undefined
+    const places = [...(at === undefined ? [] : [at]), ...this.#claims.toTry(this.#claimEvidence())]
+    const place = places.find((one) => one.port === port && familyOf(one.ip) === familyOf(byIp))
+    return place && endpoint(place.ip, place.port)
   }
 
   #pinhole(open: boolean, now: Instant): void {
@@ -266,11 +274,13 @@ export class ReachabilityMachine implements Machine<ReachabilityInput, Reachabil
   }
 
   #judge(now: Instant): ReachabilityState {
+    this.#judgedAt = now
     const found = FAMILIES.map((family) => assess(this.#evidence(family)))
     for (const [i, family] of FAMILIES.entries()) {
       settle(this.#families[family], found[i] as Assessment, now)
     }
-    const verdict = this.#overall()
+    const announce = this.#announce(now)
+    const verdict = this.#overall(announce)
     const decisive = found.filter((each) => each.verdict === verdict)
     const main = (decisive.length > 0 ? decisive : found).reduce(strongest)
     const until = this.#settledUntil()
@@ -284,18 +294,22 @@ export class ReachabilityMachine implements Machine<ReachabilityInput, Reachabil
       externalAddresses: found.flatMap(({ external }) =>
         external.map(({ ip, port }) => endpoint(ip, port)),
       ),
-      announce: this.#announce(),
+      announce,
       ...(at !== undefined && { mapped: endpoint(at.ip, at.port) }),
+      claims: this.#claims.judge(this.#claimEvidence()),
+      claimed: this.#claims
+        .toTry(this.#claimEvidence())
+        .map((place) => endpoint(place.ip, place.port)),
       settled: until !== undefined && now < until,
     }
   }
 
   /**
-   * Configured addresses need no probes; nor does a host whose every family has an address of the internet at which a
+   * Configured addresses need no probes once they are proven, or when nobody can try them; nor does a host whose every family has an address of the internet at which a
    * stranger has come in lately. Undefined for everybody else.
    */
   #settledUntil(): Instant | undefined {
-    if (this.#configured.length > 0) return Infinity
+    if (this.#claims.any) return this.#claims.provenUntil(this.#claimEvidence())
     const outside = FAMILIES.map((family) => this.#evidence(family)).filter(
       ({ ownPublic, internet }) => ownPublic.length > 0 || internet.voters > 0,
     )
@@ -326,15 +340,24 @@ export class ReachabilityMachine implements Machine<ReachabilityInput, Reachabil
     }
   }
 
-  #overall(): Verdict {
-    if (this.#configured.length > 0) return 'public'
+  #claimEvidence(): Record<Family, ClaimEvidence> {
+    const of = (family: Family): ClaimEvidence => ({
+      words: this.#families[family].words,
+      own: this.#own.filter(({ ip }) => familyOf(ip) === family),
+      seen: this.#observed.consensus(family, 'public').endpoints,
+    })
+    return { ip4: of('ip4'), ip6: of('ip6') }
+  }
+
+  #overall(announce: string[]): Verdict {
+    if (this.#claims.any && announce.length > 0) return 'public'
     const verdicts = FAMILIES.map((family) => this.#families[family].verdict)
     if (verdicts.includes('public')) return 'public'
     return verdicts.includes('private') ? 'private' : 'unknown'
   }
 
-  #announce(): string[] {
-    if (this.#configured.length > 0) return this.#configured
+  #announce(now: Instant): string[] {
+    if (this.#claims.any) return this.#claims.announced(this.#claimEvidence(), now)
     const dialable = FAMILIES.flatMap((family) => this.#families[family].dialable)
     const used = this.#own.filter(({ ip }) => this.#used.has(ip))
     const wideFirst = used.sort((a, b) => Number(isLoopback(a)) - Number(isLoopback(b)))
@@ -382,6 +405,8 @@ function nothingKnown(): ReachabilityState {
     ports: 'unknown',
     externalAddresses: [],
     announce: [],
+    claims: [],
+    claimed: [],
     settled: false,
   }
 }

@@ -109,7 +109,7 @@ export class OverlayNode implements api.WarrenNode {
     overlay.join()
     this.#book?.start()
     const { peerId } = this
-    const addresses = this.#parts.presence.announced()
+    const addresses = this.#parts.presence.joinable()
     this.#hub.publish({ type: 'node:ready', peerId, addresses, api: this.#settings.api ?? null })
   }
 

@@ -169,7 +169,7 @@ export async function makeParts(
     announce: settings.announce,
     isTrusted,
     changed: (state, before) => {
-      parts.natProbe.mapped(parts.mapping.ports())
+      parts.natProbe.mapped([...parts.mapping.ports(), ...portsOf(state.claimed)])
       parts.natProbe.wanted(!state.settled)
       if (isElsewhere(state.externalAddresses, before.externalAddresses)) parts.natProbe.moved()
       parts.mapping.reachabilityChanged(state)
@@ -331,6 +331,7 @@ export async function makeParts(
     seam,
     hub,
     relayMode: settings.relay,
+    conditions,
     unlimited: settings.networkKey !== undefined,
     services: openServices,
   })
@@ -349,6 +350,11 @@ export async function makeParts(
 function isElsewhere(now: string[], before: string[]): boolean {
   const hosts = new Set(now.map(hostOf))
   return before.length > 0 && now.length > 0 && !before.some((one) => hosts.has(hostOf(one)))
+}
+
+/** The outside IPv4 ports of what `endpoint` of the kernel wrote: routers and container hosts translate no others. */
+function portsOf(endpoints: string[]): number[] {
+  return endpoints.filter((one) => !one.startsWith('[')).map((one) => Number(one.split(':').at(-1)))
 }
 
 /** Of what `endpoint` of the kernel wrote. */

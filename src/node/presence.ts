@@ -7,6 +7,7 @@ import type { OverlayDriver } from '../drivers/overlay.ts'
 import type { ReachabilityDriver } from '../drivers/reachability.ts'
 import type { RelayService } from '../drivers/relay-service.ts'
 import type { RelayingDriver } from '../drivers/relaying.ts'
+import type { Conditions } from '../observe/conditions.ts'
 import type { EventHub } from '../observe/event-hub.ts'
 import type { Seam } from './libp2p.ts'
 import type { MappingKeeper } from './mapping-keeper.ts'
@@ -15,6 +16,7 @@ import type { NatFacts } from '../types.ts'
 export interface PresenceParts {
   seam: Seam
   hub: EventHub
+  conditions: Conditions
   reachability: ReachabilityDriver
   mapping: MappingKeeper
   relaying: RelayingDriver
@@ -58,6 +60,14 @@ export class Presence {
     return this.#announced
   }
 
+  /** Where this node can be joined, as far as it knows or was told: who joins there confirms what it was told. */
+  joinable(): string[] {
+    const { reachability, seam } = this.#parts
+    const open = reachability.state.claims.filter(({ state }) => state === 'open')
+    const told = open.map(({ address }) => withPeer(address, seam.peerId.toString()))
+    return [...new Set([...this.#announced, ...told])]
+  }
+
   /** Where a hole punch can aim at. */
   external(): Multiaddr[] {
     return this.#parts.reachability.state.externalAddresses.map((endpoint) =>
@@ -78,7 +88,21 @@ export class Presence {
     if (facts.some((fact) => state[fact] !== before[fact])) {
       hub.publish({ type: 'reachability:changed', verdict: state.verdict, nat: this.nat() })
     }
+    this.#warn(state)
     this.update()
+  }
+
+  #warn({ claims }: ReachabilityState): void {
+    const { conditions } = this.#parts
+    const refuted = claims.filter(({ state }) => state === 'refuted').map(({ address }) => address)
+    if (refuted.length === 0) return conditions.clear('announce.unreachable')
+    conditions.raise({
+      code: 'announce.unreachable',
+      severity: 'degraded',
+      text: `peers that tried ${refuted.join(', ')} did not get here, so it is not announced`,
+      remedy:
+        'publish or forward that port to this node and open it in the firewall, or correct --announce',
+    })
   }
 
   /** Looks again when the time of hope is over. */

@@ -68,7 +68,7 @@ export class Snapshot {
       version,
       network,
       phase,
-      addresses: presence.announced(),
+      addresses: presence.joinable(),
       listening: reachability
         .ownEndpoints()
         .map(({ ip, port }) => `${tcpAddress(ip, port)}/p2p/${self}`),

@@ -4,6 +4,7 @@ import { facts } from './facts.ts'
 import { mapped } from './mapped.ts'
 import { fallback, interfaceChange, rehome, survive } from './moves.ts'
 import { overlay } from './overlay.ts'
+import { published } from './published.ts'
 import { relayLoss } from './relays.ts'
 import { bigTransfer, smallSwarm, type Note } from './scenarios.ts'
 
@@ -18,6 +19,7 @@ export const SCENARIOS = {
   fallback: { title: 'a direct path dies under a download, and comes back', play: fallback },
   rehome: { title: "the router's address changes under a download", play: rehome },
   mapped: { title: 'a router that opens a port on demand, and others that lie', play: mapped },
+  published: { title: 'ports that an operator publishes, or thinks he does', play: published },
   relays: { title: 'relays die, restart and swallow; all bootstraps are gone', play: relayLoss },
   interface: { title: "a host's interface changes under a download", play: interfaceChange },
   overlay: {

@@ -333,7 +333,7 @@ test('a node that strangers reach needs no probes, until the last one is long ag
   const behind = hidden()
   behind.step({ ...visit, localIp: INSIDE }, 1_000)
   assert.equal(behind.state.settled, false, 'what its router does is not known')
-  behind.step({ type: 'configured', announce: ['/ip4/51.0.0.1/tcp/1'] }, 2_000)
+  behind.step({ type: 'configured', announce: ['/dns4/a.example/tcp/1'] }, 2_000)
   assert.equal(behind.state.settled, true)
 })
 

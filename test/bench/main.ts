@@ -5,6 +5,8 @@ import { SKIP } from '../support/namespace.ts'
 import { circumstances } from './circumstances.ts'
 import { idleInLab } from './idle-lab.ts'
 import { idleOnLoopback } from './idle.ts'
+import { relay } from './relay.ts'
+import type { RelayBenchOptions } from './relay.ts'
 
 /** Each has a /16 of 127.0.0.0/8 to itself. */
 const MOST_NODES = 100
@@ -17,6 +19,8 @@ interface IdleOptions {
   lab?: true
   json?: true
 }
+
+type RelayOptions = Omit<RelayBenchOptions, 'say'> & { json?: true }
 
 /** What a subject found: for people, and for programs. */
 export interface Measured {
@@ -47,11 +51,18 @@ async function idle(options: IdleOptions): Promise<void> {
   else console.log(`${measured.text}\n${around.text}`)
 }
 
+async function relaying({ json, ...options }: RelayOptions): Promise<void> {
+  const result = await relay({ ...options, say: json === true ? say : console.log })
+  const around = circumstances()
+  console.log(json === true ? JSON.stringify({ ...around.data, ...result }) : around.text)
+  process.exitCode = result.ok ? 0 : 1
+}
+
 const program = new Command('bench')
   .description('Measures what Warren costs.')
   .addHelpText(
     'after',
-    '\nExamples:\n  npm run bench -- idle\n  npm run bench -- idle --nodes 100 --per-process 25\n  npm run bench -- idle --lab',
+    '\nExamples:\n  npm run bench -- idle\n  npm run bench -- idle --nodes 100 --per-process 25\n  npm run bench -- idle --lab\n  npm run bench -- relay\n  npm run bench -- relay --reservations 100 --plain',
   )
 program
   .command('idle')
@@ -69,6 +80,18 @@ program
   .option('--json', 'the result as JSON')
   .allowExcessArguments(false)
   .action(idle)
+
+program
+  .command('relay')
+  .description('memory of a relay that is full, and how it takes a storm of requests (Linux)')
+  .option('--reservations <n>', 'clients that hold one each', wholeBetween(1, 4_096))
+  .option('--limit-mb <n>', 'more than this is a failure', wholeBetween(1, 100_000))
+  .option('--settle-seconds <n>', 'pause before memory is read', wholeBetween(0, 3_600))
+  .option('--main <file>', 'the program; default: the built one if there is one')
+  .option('--plain', 'start the relay without the flags that it usually has')
+  .option('--json', 'the result as JSON')
+  .allowExcessArguments(false)
+  .action(relaying)
 
 await program.parseAsync().catch((error: unknown) => {
   say(error instanceof Error ? error.message : String(error))

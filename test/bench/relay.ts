@@ -15,7 +15,6 @@ import { noise } from '@libp2p/noise'
 import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
 import { multiaddr } from '@multiformats/multiaddr'
-import { Command } from 'commander'
 import { createLibp2p } from 'libp2p'
 import { SERVING_LIMITS } from '../../protocols/relaying/limits.ts'
 import * as wire from '../../protocols/relaying/wire.ts'
@@ -33,9 +32,9 @@ export interface RelayBenchOptions {
   settleSeconds?: number
   /** The program to start. Default: the built one if there is one; reading TypeScript takes 15 MB and more. */
   main?: string
-  /** Start the relay without the flags that the container image gives it. */
+  /** Start the relay without the flags that the npm scripts, the installed command and the image give it. */
   plain?: boolean
-  say?: (text: string) => void
+  say: (text: string) => void
 }
 
 export interface RelayBenchResult {
@@ -56,7 +55,7 @@ export interface RelayBenchResult {
 const SOURCES = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
 const BUILT = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url))
 /**
- * As docker/Dockerfile starts it. By default V8 lets 67 MB of garbage gather before it looks at new objects at all,
+ * As npm scripts, the installed command and docker/Dockerfile start it. By default V8 lets 67 MB of garbage gather before it looks at new objects at all,
  * which is more than what 512 reservations need.
  */
 const FLAGS = ['--max-semi-space-size=8']
@@ -74,9 +73,9 @@ const PATIENCE = { timeoutMs: 60_000 }
 const RESERVE = Uint8Array.from([0x08, 0x00])
 
 /** Fills a relay with reservations and reads what its process occupies. */
-export async function relay(options: RelayBenchOptions = {}): Promise<RelayBenchResult> {
+export async function relay(options: RelayBenchOptions): Promise<RelayBenchResult> {
   const { reservations = SERVING_LIMITS.maxReservations, limitMb = LIMIT_MB } = options
-  const { settleSeconds = SETTLE_SECONDS, say = console.log } = options
+  const { settleSeconds = SETTLE_SECONDS, say } = options
   const folder = await mkdtemp(join(tmpdir(), 'warren-bench-'))
   const main = options.main ?? (existsSync(BUILT) ? BUILT : SOURCES)
   const argv = [...(options.plain === true ? [] : FLAGS), main]
@@ -226,19 +225,3 @@ async function memoryOf({ pid }: ChildProcess): Promise<{ now: number; peak: num
 }
 
 const mb = (bytes: number): string => `${(bytes / 1e6).toFixed(0)} MB`
-
-if (import.meta.main) {
-  const given = new Command('relay')
-    .description('Fills a relay with reservations and reads what its process occupies (Linux).')
-    .option('--reservations <n>', 'clients that hold one each', Number)
-    .option('--limit-mb <n>', 'more than this is a failure', Number)
-    .option('--settle-seconds <n>', 'pause before memory is read', Number)
-    .option('--main <file>', 'the program; default: the built one if there is one')
-    .option('--plain', 'start the relay without the flags that the container image gives it')
-    .option('--json', 'the result as JSON on stdout')
-    .parse()
-    .opts<RelayBenchOptions & { json?: true }>()
-  const result = await relay({ ...given, say: (text) => void process.stderr.write(`${text}\n`) })
-  if (given.json === true) process.stdout.write(`${JSON.stringify(result)}\n`)
-  process.exitCode = result.ok ? 0 : 1
-}

@@ -50,6 +50,9 @@ async function forwarding(lab: Lab, name: string): Promise<Host> {
   return host
 }
 
+const isUnreachable = ({ condition }: { condition: { code: string } }): boolean =>
+  condition.code === 'announce.unreachable'
+
 const start = ({ lab }: Scene, host: Host, args: string[]): Promise<LabNode> =>
   LabNode.start(host, { name: host.name, folder: lab.folder, args: [...listening(host), ...args] })
 
@@ -76,9 +79,12 @@ async function confirmedByPeers(scene: Scene): Promise<void> {
     found: seconds(atMs - readyMs),
     ok: atMs - readyMs < CONFIRMED_LIMIT_MS,
   })
-  const isOurs = ({ condition }: { condition: { code: string } }): boolean =>
-    condition.code === 'announce.unreachable'
-  const refuted = await node.waitFor('condition:raised', isOurs, 2 * REFUTED_LIMIT_MS, readyMs)
+  const refuted = await node.waitFor(
+    'condition:raised',
+    isUnreachable,
+    2 * REFUTED_LIMIT_MS,
+    readyMs,
+  )
   const direct = await directOf(node)
   const heard = (await relays.nodes[1].peer(event.peerId)).addresses
   note({
@@ -126,12 +132,7 @@ async function publishedNowhere(scene: Scene): Promise<void> {
   const args = [...announcing(outside(host, PUBLISHED)), ...relays.join]
   const node = await start(scene, host, args)
   const { atMs } = await node.ready()
-  await node.waitFor(
-    'condition:raised',
-    ({ condition }) => condition.code === 'announce.unreachable',
-    2 * REFUTED_LIMIT_MS,
-    atMs,
-  )
+  await node.waitFor('condition:raised', isUnreachable, 2 * REFUTED_LIMIT_MS, atMs)
   await usable(node, host)
   const status = await node.api<NodeStatus>('GET', '/v1/status')
   note({

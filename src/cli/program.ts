@@ -134,11 +134,22 @@ const specs: Spec[] = [
   },
   {
     name: 'doctor',
-    user: 'client',
+    user: 'doctor',
+    own: [
+      new Option('--wait <seconds>', 'answer by then, with what is known')
+        .default(20)
+        .argParser(seconds),
+    ],
     summary: 'what this network lets a node do, with remedies',
-    more: 'Exits with 1 when it finds a problem.',
-    examples: ['warren doctor', 'warren doctor --json | jq \'.[] | select(.result == "problem")\''],
-    load: async () => (await import('./commands/show.ts')).doctor,
+    more: `It asks the node that runs here, as it runs. If none does, a node of its own is started for the examination and stopped after
+it, with the options below and an identity that nobody keeps; NAT facts need a member to ask (--bootstrap). What it waits for is
+told on stderr. Exits with 0, with 1 when it finds a problem or cannot examine, with 2 when it was asked for nonsense.`,
+    examples: [
+      'warren doctor',
+      'warren doctor --bootstrap /ip4/203.0.113.7/tcp/4001/p2p/12D3KooW…',
+      'warren doctor --json | jq \'.[] | select(.result == "problem")\'',
+    ],
+    load: async () => (await import('./commands/doctor.ts')).doctor,
   },
   {
     name: 'events',
@@ -203,6 +214,16 @@ function toOption(row: ReturnType<typeof optionsOf>[number]): { name: string; op
 const examples = (lines: string[]): string =>
   `\nExamples:\n${lines.map((line) => `  ${line}`).join('\n')}\n`
 const sentence = (words: string): string => `${words.charAt(0).toUpperCase()}${words.slice(1)}.`
+
+/** Routers and peers have answered, or will not, well before. */
+const MAX_WAIT_S = 300
+
+function seconds(text: string): number {
+  const value = Number(text)
+  if (!/^\d+$/.test(text) || value > MAX_WAIT_S)
+    throw new InvalidArgumentError(`It is a whole number from 0 to ${MAX_WAIT_S}.`)
+  return value
+}
 
 function count(text: string): number {
   const value = Number(text)

@@ -3,7 +3,7 @@ import { readStart } from './read-start.ts'
 
 /** The container that this process runs in. */
 export interface Container {
-  kind: 'Docker' | 'Podman' | 'Kubernetes' | 'LXC' | 'container'
+  kind: 'Docker' | 'Podman' | 'Kubernetes' | 'container'
   /** `own`: its host stands between it and every network, like a router. */
   network: 'own' | 'host'
 }
@@ -28,7 +28,10 @@ const thisHost: HostReader = {
   list: (path) => readdir(path),
 }
 
-/** Finds out whether this process is in a container, and whether that has a network of its own. Linux only. */
+/**
+ * Finds out whether this process is in a container, and whether that has a network of its own. Linux only. Those of LXC do not count:
+ * they are administered like machines, and most have an address in their host's network.
+ */
 export async function detectContainer(
   host: HostReader = thisHost,
   env: Readonly<Record<string, string | undefined>> = process.env,
@@ -43,7 +46,6 @@ const MADE_BY: readonly [RegExp, Container['kind']][] = [
   [/kubepods|\/kubelet\//, 'Kubernetes'],
   [/docker/, 'Docker'],
   [/libpod|containers\/storage/, 'Podman'],
-  [/\/lxc[./]/, 'LXC'],
   [/containerd|nerdctl|buildkit/, 'container'],
 ]
 

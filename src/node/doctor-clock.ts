@@ -26,7 +26,7 @@ export function clock(now: number, ahead: readonly number[]): DoctorCheck {
     return { ...check, result: 'ok', text: `it says ${time}Z; no peer to compare it with` }
   const peers = `${ahead.length} ${ahead.length === 1 ? 'peer' : 'peers'}`
   if (Math.abs(off) < NOTABLE_MS)
-    return { ...check, result: 'ok', text: `it says ${time}Z, as ${peers} do within a minute` }
+    return { ...check, result: 'ok', text: `it says ${time}Z, within a minute of ${peers}` }
   const text = `it says ${time}Z, ${spanOf(off)} ${off > 0 ? 'behind' : 'ahead'} of ${peers}`
   const sure = ahead.length >= WITNESSES
   const harmful = Math.abs(off) >= HARMFUL_MS

@@ -39,11 +39,9 @@ export function portMapping(
     return { ...check, result: 'ok', text: 'no router that this node would have to ask' }
   const text = `the router ${asked.gateway} opens no port: ${answers(ip4.network ? ip4 : ip6)}`
   if (reachability.verdict === 'public') return { ...check, result: 'ok', text }
-  // The router of a container is its host, and what helps there is told with the container.
-  if (container?.network === 'own') {
-    const host = `${asked.gateway} is this container's host, which opens no ports to it`
-    return { ...check, result: 'ok', text: host }
-  }
+  // What helps there is told with the container.
+  if (container?.network === 'own')
+    return { ...check, result: 'ok', text, meaning: "a container's router is mostly its host" }
   return {
     ...check,
     result: 'warning',

@@ -15,12 +15,13 @@ export function reachability({
   nat,
 }: NodeStatus): DoctorCheck {
   const check = { code: 'reachability.verdict', title: 'Reachability' }
+  const shown = addresses.filter((address) => !address.includes('/p2p-circuit')).map(withoutPeer)
   const because = evidence.map(inWords).join('; ')
   if (verdict === 'public') {
     return {
       ...check,
       result: 'ok',
-      text: `public at ${firstFew(addresses.map(withoutPeer))}: ${because}`,
+      text: `public at ${firstFew(shown) || 'no address'}: ${because}`,
       meaning: 'everybody can dial this node, and it can relay for others',
     }
   }
@@ -89,9 +90,13 @@ export function mapping({ nat, links, conditions }: NodeStatus): DoctorCheck {
   const cutOff =
     links.direct + links.relayed === 0 &&
     conditions.some(({ code }) => code === 'bootstrap.unreachable')
-  const outside =
-    nat.externalAddresses.length > 0 ? `, seen as ${nat.externalAddresses.join(', ')}` : ''
-  const text = `${natClass({ ...nat, cutOff })}: mapping ${nat.mapping}, filtering ${nat.filtering}, ports ${nat.ports}${outside}`
+  const known = (['mapping', 'filtering', 'ports'] as const)
+    .filter((fact) => nat[fact] !== 'unknown')
+    .map((fact) => `${fact} ${nat[fact]}`)
+  const seen =
+    nat.externalAddresses.length > 0 ? [`seen as ${firstFew(nat.externalAddresses)}`] : []
+  const name = natClass({ ...nat, cutOff })
+  const text = [name === 'unknown' ? 'not known yet' : name, ...known, ...seen].join(', ')
   if (cutOff) {
     return {
       ...check,
@@ -105,11 +110,12 @@ export function mapping({ nat, links, conditions }: NodeStatus): DoctorCheck {
     return {
       ...check,
       result: 'unknown',
-      text: `not known${outside}`,
+      text,
       meaning: 'a NAT cannot be seen from within: peers on the internet have to tell what they see',
       remedy: MEMBER,
     }
   }
+  if (nat.mapping === 'none' && nat.filtering === 'none') return { ...check, result: 'ok', text }
   if (nat.mapping === 'none' || nat.mapping === 'endpoint-independent') {
     return { ...check, result: 'ok', text, meaning: 'direct connections can be punched' }
   }

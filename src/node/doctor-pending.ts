@@ -79,7 +79,10 @@ function routerOf({ router, underway }: Waiting): string | undefined {
   if (ip4.mapping !== undefined)
     return underway.probes.busy ? 'asking peers to try the port that the router opened' : undefined
   const asked = [ip4, ip6].filter(({ network }) => network !== undefined)
-  const asking = asked.find(({ answers }) => Object.values(answers).includes('asking'))
+  // Who is present is being asked for the mapping.
+  const asking = asked.find(({ answers }) =>
+    Object.values(answers).some((answer) => answer === 'asking' || answer === 'present'),
+  )
   if (asking !== undefined) return `asking the router ${asking.network?.gateway} to open the port`
   return asked.length === 0 && underway.ageMs < NEWBORN_MS ? 'looking for the router' : undefined
 }

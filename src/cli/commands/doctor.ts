@@ -100,11 +100,15 @@ function say(text: string): void {
   process.stderr.write(`${clean(text)}\n`)
 }
 
+/** What a line of progress may be long; the result says it in full. */
+const LINE = 96
+
 /** Whole lines with the time that has gone by: they read the same on a terminal and in a file. */
 function progressLines(): (text: string) => void {
   const startedAt = performance.now()
   return (text) => {
     const seconds = ((performance.now() - startedAt) / 1000).toFixed(1)
-    say(`${seconds.padStart(5)} s  ${text}`)
+    const line = `${seconds.padStart(5)} s  ${text}`
+    say(line.length > LINE ? `${line.slice(0, LINE - 1)}…` : line)
   }
 }

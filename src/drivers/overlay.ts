@@ -97,13 +97,14 @@ export class OverlayDriver {
   readonly #left = Promise.withResolvers<void>()
   /** Peers that are known to speak the protocol, as long as they are linked. */
   readonly #speakers = new Set<string>()
-  readonly #clocks = new PeerClocks()
+  readonly #clocks: PeerClocks
   #requests = 0
   #topology: string | undefined
 
   constructor(deps: OverlayDeps) {
     this.#deps = deps
     this.#clock = deps.clock ?? wallClock
+    this.#clocks = new PeerClocks(this.#clock)
     this.#log = deps.logger.forComponent('warren:overlay')
     this.#machine = new Overlay({
       self: deps.peerId.toString(),

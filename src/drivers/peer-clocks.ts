@@ -1,5 +1,5 @@
 import { BoundedMap } from '../../protocols/kernel/bounded.ts'
-import { systemClock, wallClock } from './clock.ts'
+import { systemClock } from './clock.ts'
 import type { Clock } from './clock.ts'
 
 /** Peers whose word is kept: enough for an honest majority, and no more than a node has neighbours. */
@@ -15,7 +15,7 @@ export class PeerClocks {
   /** By peer, how far its clock is ahead of the one here that nobody sets. */
   readonly #ahead = new BoundedMap<string, number>(MAX_PEERS)
 
-  constructor(steady: Pick<Clock, 'now'> = systemClock, wall: Pick<Clock, 'now'> = wallClock) {
+  constructor(wall: Pick<Clock, 'now'>, steady: Pick<Clock, 'now'> = systemClock) {
     this.#steady = steady
     this.#wall = wall
   }

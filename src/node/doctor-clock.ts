@@ -27,7 +27,7 @@ export function clock(now: number, ahead: readonly number[]): DoctorCheck {
   const peers = `${ahead.length} ${ahead.length === 1 ? 'peer' : 'peers'}`
   if (Math.abs(off) < NOTABLE_MS)
     return { ...check, result: 'ok', text: `it says ${time}Z, within a minute of ${peers}` }
-  const text = `it says ${time}Z, ${spanOf(off)} ${off > 0 ? 'behind' : 'ahead'} of ${peers}`
+  const text = `it says ${time}Z, ${spanOf(off)} ${off > 0 ? 'behind' : 'ahead of'} ${peers}`
   const sure = ahead.length >= WITNESSES
   const harmful = Math.abs(off) >= HARMFUL_MS
   return {

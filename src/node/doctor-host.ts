@@ -75,10 +75,11 @@ export function container(
   if (verdict === 'public')
     return [{ ...check, result: 'ok', text: `${text}; strangers get in all the same` }]
   const port = listening.map(parseAddress).find((one) => one !== undefined)?.port ?? 4001
+  const announce = `--announce /ip4/ADDRESS-OF-THE-HOST/tcp/${port}`
   const remedy =
     found.kind === 'Kubernetes'
-      ? `give the pod a hostPort ${port} and --announce /ip4/ADDRESS-OF-THE-HOST/tcp/${port}, or hostNetwork: true`
-      : `publish the port and announce it (-p ${port}:${port} and --announce /ip4/ADDRESS-OF-THE-HOST/tcp/${port}), or use --network host`
+      ? `give the pod a hostPort ${port}, and if that does not do ${announce}; or hostNetwork: true`
+      : `publish the port (-p ${port}:${port}), and if that does not do name it with ${announce}; or use --network host`
   return [
     {
       ...check,

@@ -70,14 +70,16 @@ test('a verdict is waited for until somebody has tried, and while it wavers', ()
   assert.ok(open(tried, { wavers: true }).has('reachability.verdict'))
 })
 
+const saying = (answers: PortMappingState['answers']) => ({ ...NOTHING, network, answers })
+
+const routerOf = (answers: PortMappingState['answers'], on = true) =>
+  open({}, {}, { on, ip4: saying(answers) }).get('nat.port-mapping')
+
 test('a router is waited for while it is asked the first time', () => {
-  const ip4 = (answers: PortMappingState['answers']) => ({ ...NOTHING, network, answers })
-  const of = (answers: PortMappingState['answers'], on = true) =>
-    open({}, {}, { on, ip4: ip4(answers) }).get('nat.port-mapping')
-  assert.match(of({ pcp: 'silent', upnp: 'asking' }) ?? '', /192\.168\.1\.1/)
-  assert.ok(of({ pcp: 'present' }), 'it is being asked for the port')
-  assert.equal(of({ pcp: 'silent', upnp: 'silent' }), undefined)
-  assert.equal(of({ pcp: 'asking' }, false), undefined)
+  assert.match(routerOf({ pcp: 'silent', upnp: 'asking' }) ?? '', /192\.168\.1\.1/)
+  assert.ok(routerOf({ pcp: 'present' }), 'it is being asked for the port')
+  assert.equal(routerOf({ pcp: 'silent', upnp: 'silent' }), undefined)
+  assert.equal(routerOf({ pcp: 'asking' }, false), undefined)
 })
 
 test('a port that the router opened is waited for while peers can try it', () => {
@@ -89,11 +91,12 @@ test('a port that the router opened is waited for while peers can try it', () =>
   assert.ok(!open({}, busy, { ...router, confirmed: true }).has('nat.port-mapping'))
 })
 
+const hidden = (since: number, ...states: string[]) => ({
+  reachability: { verdict: 'private', since: new Date(since).toISOString(), evidence: [] },
+  relays: states.map((state) => ({ state })),
+})
+
 test('a hidden node looks for two relays, and is not waited for when there are no more', () => {
-  const hidden = (since: number, ...states: string[]) => ({
-    reachability: { verdict: 'private', since: new Date(since).toISOString(), evidence: [] },
-    relays: states.map((state) => ({ state })),
-  })
   const now = Date.now()
   assert.ok(open(hidden(now)).has('relay.held'))
   assert.ok(open(hidden(0, 'held', 'reserving')).has('relay.held'))

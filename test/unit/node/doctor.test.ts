@@ -159,13 +159,14 @@ test('what is being found out is said with the check that it is about', () => {
   assert.equal(pick(checksOf({}), 'nat.mapping').pending, undefined)
 })
 
+const condition = (code: string) => ({
+  code,
+  severity: 'degraded' as const,
+  since: at,
+  text: code,
+})
+
 test('conditions that a check tells are not told twice', () => {
-  const condition = (code: string) => ({
-    code,
-    severity: 'degraded' as const,
-    since: at,
-    text: code,
-  })
   const status = {
     ...alone(STRANGER),
     conditions: [condition('overlay.alone'), condition('bootstrap.unreachable')],

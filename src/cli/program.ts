@@ -141,9 +141,13 @@ const specs: Spec[] = [
         .argParser(seconds),
     ],
     summary: 'what this network lets a node do, with remedies',
-    more: `It asks the node that runs here, as it runs. If none does, a node of its own is started for the examination and stopped after
-it, with the options below and an identity that nobody keeps; NAT facts need a member to ask (--bootstrap). What it waits for is
-told on stderr. Exits with 0, with 1 when it finds a problem or cannot examine, with 2 when it was asked for nonsense.`,
+    more: [
+      'It examines the node that runs here, as it runs.',
+      'Where none runs it starts one for the examination, with the options below, and stops it again; identity and peer book of the data directory stay untouched.',
+      'What a NAT does only members can tell: name one with --bootstrap.',
+      'What it waits for is told on stderr.',
+      'Exits with 0; with 1 when it finds a problem or is interrupted; with 2 for wrong use.',
+    ].join('\n'),
     examples: [
       'warren doctor',
       'warren doctor --bootstrap /ip4/203.0.113.7/tcp/4001/p2p/12D3KooW…',

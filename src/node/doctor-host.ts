@@ -13,7 +13,7 @@ export function portReuse({ transport }: NodeStatus): DoctorCheck {
     ...check,
     result: 'problem',
     text: transport.reason ?? 'dials leave from other ports',
-    meaning: 'hole punching is off: peers behind NATs are reached through relays only',
+    meaning: 'peers behind NATs are reached through relays only',
     remedy: 'run Node.js 24.21 or newer on Linux',
   }
 }

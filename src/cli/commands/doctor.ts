@@ -70,14 +70,12 @@ async function ofExaminee(
   patience: Required<Patience>,
   tell: (checks: DoctorCheck[]) => number,
 ): Promise<number> {
-  const nobody = client === undefined ? 'no node has an API' : `no node answers at ${client.api}`
+  const nobody =
+    client === undefined ? 'the API is switched off' : `no node answers at ${client.api}`
   say(`${nobody}: a node is started for the examination`)
   const { startExaminee } = await import('../../node/examinee.ts')
   const { signal } = patience
-  await using examinee = await startExaminee({
-    ...nodeOptions(settings),
-    ...(signal && { signal }),
-  })
+  await using examinee = await startExaminee({ ...nodeOptions(settings), signal })
   if (examinee.taken !== undefined)
     say(`port ${examinee.taken} is in use: examined from another port`)
   return tell(await examinee.doctor(patience))

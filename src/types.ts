@@ -284,6 +284,16 @@ export interface DoctorCheck {
   /** What it means for reaching others. */
   meaning?: string
   remedy?: string
+  /** What is being found out at this moment that may change the result; absent when nothing is. */
+  pending?: string
+}
+
+/** How long to wait for what is still being found out. */
+export interface DoctorOptions extends Cancellable {
+  /** Wait at most this long while anything is `pending`. Default 0: what is known now. */
+  waitMs?: number
+  /** Told what is being found out, and what came of it. */
+  progress?: (text: string) => void
 }
 
 /** What is known of one side's network. */
@@ -413,7 +423,8 @@ export interface WarrenNode extends AsyncDisposable {
   forward(forward: { listen: string; peer: PeerKey; service: string }): Promise<ForwardInfo>
   unforward(listen: string): Promise<boolean>
   forwards(): ForwardInfo[]
-  doctor(options?: Cancellable & { progress?: (text: string) => void }): Promise<DoctorCheck[]>
+  /** What this network lets the node do, with remedies. */
+  doctor(options?: DoctorOptions): Promise<DoctorCheck[]>
   /** Prometheus text of this node's metrics. */
   metrics(): Promise<string>
   /** Whether the node is usable now, and if not, why. */

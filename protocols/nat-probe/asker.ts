@@ -91,6 +91,13 @@ export class ProbeAsker implements Machine<AskerInput, AskerOutput> {
     return times.length === 0 ? undefined : Math.min(...times)
   }
 
+  /** How many could be asked, and whether any is being asked or is about to be. */
+  progress(now: Instant): { helpers: number; busy: boolean } {
+    const due = this.#wanted ? this.#nextDue() : undefined
+    const soon = due !== undefined && due <= now + PROBE_LIMITS.movedMs
+    return { helpers: this.#candidates().length, busy: this.#examinations.size > 0 || soon }
+  }
+
   #take(input: AskerInput, now: Instant, out: AskerOutput[]): void {
     switch (input.type) {
       case 'tick':

@@ -48,6 +48,6 @@ export type PortMappingOutput =
 export interface PortMappingState {
   network: Network | undefined
   mapping: Mapping | undefined
-  /** What each protocol came to in the last round. */
+  /** What each protocol last came to; `asking` in the first round alone. */
   answers: Partial<Record<Protocol, 'asking' | 'present' | 'silent' | Refusal>>
 }

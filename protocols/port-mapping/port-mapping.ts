@@ -41,6 +41,8 @@ export class PortMappingMachine implements Machine<PortMappingInput, PortMapping
   /** One for each protocol of the network's family. */
   #ways: Way[] = []
   readonly #answers = new Map<Protocol, 'asking' | 'present' | 'silent' | Refusal>()
+  /** What came of the round before. */
+  #before = new Map(this.#answers)
   /** The way in use: it makes the mapping or holds it. */
   #chosen: Way | undefined
   #busy = false
@@ -56,7 +58,12 @@ export class PortMappingMachine implements Machine<PortMappingInput, PortMapping
   }
 
   get state(): PortMappingState {
-    const answers = Object.fromEntries(this.#answers)
+    // While a gateway is asked again, what it last said is still the best that is known.
+    const said = [...this.#answers].map(([protocol, answer]) => {
+      const before = answer === 'asking' ? this.#before.get(protocol) : undefined
+      return [protocol, before ?? answer] as const
+    })
+    const answers: PortMappingState['answers'] = Object.fromEntries(said)
     return { network: this.#network, mapping: this.#mapping, answers }
   }
 
@@ -120,6 +127,7 @@ export class PortMappingMachine implements Machine<PortMappingInput, PortMapping
     this.#phase = 'asking'
     this.#chosen = undefined
     this.#said = undefined
+    this.#before = new Map(this.#answers)
     this.#answers.clear()
     for (const { protocol } of this.#ways) this.#answers.set(protocol, 'asking')
     this.#timers.set('grace', now + PORT_MAPPING_LIMITS.graceMs)

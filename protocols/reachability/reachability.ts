@@ -82,6 +82,11 @@ export class ReachabilityMachine implements Machine<ReachabilityInput, Reachabil
     )
   }
 
+  /** New evidence speaks against the verdict, and has not stood long enough to change it. */
+  get wavers(): boolean {
+    return FAMILIES.some((family) => this.#families[family].contrarySince !== undefined)
+  }
+
   step(input: ReachabilityInput, now: Instant): readonly ReachabilityOutput[] {
     this.#take(input, now)
     this.#expire(now)

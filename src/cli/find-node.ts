@@ -2,8 +2,8 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ClientError, WarrenClient } from '../client/index.ts'
 import { loadSettings } from '../config/load.ts'
-import type { Settings } from '../config/load.ts'
-import { formatApi, parseApi } from '../config/places.ts'
+import type { Loaded, Settings } from '../config/load.ts'
+import { formatApi, isLoopback, parseApi } from '../config/places.ts'
 import type { ApiPlace } from '../config/places.ts'
 
 /** A path or `HOST:PORT` is short; more than this was not written by `warren up`. */
@@ -31,13 +31,30 @@ function readNote(dataDir: string): string | undefined {
 export async function findNode(
   flags: Record<string, unknown>,
 ): Promise<{ client: WarrenClient; json: boolean }> {
-  const { settings, sources } = await loadSettings({ user: 'client', flags, env: process.env })
-  const { api } = settings
-  if (api.kind === 'off')
+  const loaded = await loadSettings({ user: 'client', flags, env: process.env })
+  const client = await clientFor(loaded)
+  if (client === undefined)
     throw notRunning('The API is switched off (api: off); start the node with one.')
-  const named = sources.get('api') !== 'default' && !(api.kind === 'tcp' && api.port === 0)
-  const client = named ? clientOf(formatApi(reachable(api)), settings) : await nodeOf(settings)
-  return { client, json: settings.json }
+  return { client, json: loaded.settings.json }
+}
+
+/** A client of the node that the settings mean; undefined when they switch its API off. */
+export async function clientFor(loaded: Loaded): Promise<WarrenClient | undefined> {
+  const { settings } = loaded
+  const { api } = settings
+  if (api.kind === 'off') return undefined
+  return isNamed(loaded) ? clientOf(formatApi(reachable(api)), settings) : await nodeOf(settings)
+}
+
+/** Whether the node that the settings mean, if it runs, runs on this machine. */
+export function meansThisMachine(loaded: Loaded): boolean {
+  const { api } = loaded.settings
+  return api.kind !== 'tcp' || !isNamed(loaded) || isLoopback(reachable(api).host)
+}
+
+/** Port 0 was good for listening; which one it became is in the note. */
+function isNamed({ settings: { api }, sources }: Loaded): boolean {
+  return sources.get('api') !== 'default' && !(api.kind === 'tcp' && api.port === 0)
 }
 
 /**
@@ -63,7 +80,7 @@ function clientOf(api: string, settings: Settings): WarrenClient {
 }
 
 /** An address to listen on everywhere is, for asking, this machine. */
-function reachable(place: ApiPlace): ApiPlace {
+function reachable<Place extends ApiPlace>(place: Place): Place {
   if (place.kind !== 'tcp') return place
   if (place.host === '0.0.0.0') return { ...place, host: '127.0.0.1' }
   return place.host === '::' ? { ...place, host: '::1' } : place

@@ -134,11 +134,26 @@ const specs: Spec[] = [
   },
   {
     name: 'doctor',
-    user: 'client',
+    user: 'doctor',
+    own: [
+      new Option('--wait <seconds>', 'answer by then, with what is known')
+        .default(20)
+        .argParser(seconds),
+    ],
     summary: 'what this network lets a node do, with remedies',
-    more: 'Exits with 1 when it finds a problem.',
-    examples: ['warren doctor', 'warren doctor --json | jq \'.[] | select(.result == "problem")\''],
-    load: async () => (await import('./commands/show.ts')).doctor,
+    more: [
+      'It examines the node that runs here, as it runs.',
+      'Where none runs it starts one for the examination, with the options below, and stops it again; identity and peer book of the data directory stay untouched.',
+      'What a NAT does only members can tell: name one with --bootstrap.',
+      'What it waits for is told on stderr.',
+      'Exits with 0; with 1 when it finds a problem or is interrupted; with 2 for wrong use.',
+    ].join('\n'),
+    examples: [
+      'warren doctor',
+      'warren doctor --bootstrap /ip4/203.0.113.7/tcp/4001/p2p/12D3KooW…',
+      'warren doctor --json | jq \'.[] | select(.result == "problem")\'',
+    ],
+    load: async () => (await import('./commands/doctor.ts')).doctor,
   },
   {
     name: 'events',
@@ -203,6 +218,16 @@ function toOption(row: ReturnType<typeof optionsOf>[number]): { name: string; op
 const examples = (lines: string[]): string =>
   `\nExamples:\n${lines.map((line) => `  ${line}`).join('\n')}\n`
 const sentence = (words: string): string => `${words.charAt(0).toUpperCase()}${words.slice(1)}.`
+
+/** Routers and peers have answered, or will not, well before. */
+const MAX_WAIT_S = 300
+
+function seconds(text: string): number {
+  const value = Number(text)
+  if (!/^\d+$/.test(text) || value > MAX_WAIT_S)
+    throw new InvalidArgumentError(`It is a whole number from 0 to ${MAX_WAIT_S}.`)
+  return value
+}
 
 function count(text: string): number {
   const value = Number(text)

@@ -1,7 +1,6 @@
 /** Text for people. Peer ids are printed whole, because people copy them into the next command. */
 import type {
   Condition,
-  DoctorCheck,
   ForwardInfo,
   NodeEvent,
   NodeStatus,
@@ -228,20 +227,6 @@ function formatBytes(bytes: number): string {
   return bytes < 1024 ** 2
     ? `${(bytes / 1024).toFixed(1)} KiB`
     : `${(bytes / 1024 ** 2).toFixed(1)} MiB`
-}
-
-/** `warren doctor`: one finding after another, with what it means and what to do. */
-export function renderDoctor(checks: readonly DoctorCheck[]): string {
-  return checks
-    .map(({ result, title, text, meaning, remedy }) =>
-      [
-        `${result.padEnd(8)} ${clean(title)}: ${clean(text)}`,
-        ...[meaning, remedy]
-          .filter((line) => line !== undefined)
-          .map((line) => `${' '.repeat(9)}${clean(line)}`),
-      ].join('\n'),
-    )
-    .join('\n')
 }
 
 /** An event as one line, with its time. */

@@ -73,8 +73,6 @@ const SLACK_MS = 5_000
 const QUICK_MS = 10_000
 /** The node's own default for a direct connection; see `ConnectOptions`. */
 const CONNECT_MS = 30_000
-/** Probes through several peers, one after another. */
-const DOCTOR_MS = 60_000
 /** An event names a handful of addresses; a longer one is not an event. */
 const MAX_EVENT_CHARS = 1024 * 1024
 
@@ -165,9 +163,9 @@ export class WarrenClient {
     return this.#json('/v1/topology', options)
   }
 
-  /** Has the node examine its network; takes some seconds. */
+  /** What the node has found out about its network; ask again while anything is `pending`. */
   doctor(options?: CallOptions): Promise<DoctorCheck[]> {
-    return this.#json('/v1/doctor', { ...options, deadlineMs: DOCTOR_MS })
+    return this.#json('/v1/doctor', options)
   }
 
   /** Whether the node is usable now, and if not, why. */

@@ -86,7 +86,7 @@ export function describeSettings({ settings, sources }: Loaded): Record<string, 
 }
 
 async function readersFor(user: OptionUser): Promise<Readers> {
-  if (user !== 'up') return plainReaders
+  if (user !== 'up' && user !== 'doctor') return plainReaders
   const { overlayReaders } = await import('./overlay-values.ts')
   return { ...plainReaders, ...overlayReaders }
 }

@@ -3,8 +3,11 @@
  * are all derived from it; nothing else in the house knows an option's name.
  */
 
-/** Commands that take options from the table: `up` runs a node, `client` is every command that asks one. */
-export type OptionUser = 'up' | 'client' | 'id'
+/**
+ * Commands that take options from the table: `up` runs a node, `client` is every command that asks one, `doctor` asks one or runs
+ * one for a moment.
+ */
+export type OptionUser = 'up' | 'client' | 'doctor' | 'id'
 
 /** How a value is read: `src/config/values.ts` has one reader for each. */
 export type ValueKind =
@@ -49,7 +52,7 @@ export const options = [
     name: 'data-dir',
     kind: 'directory',
     placeholder: 'DIR',
-    users: ['up', 'client', 'id'],
+    users: ['up', 'client', 'doctor', 'id'],
     doc: 'where identity and peer book live',
     default: '$XDG_STATE_HOME/warren, or ~/.local/state/warren',
     example: '/var/lib/warren',
@@ -59,7 +62,7 @@ export const options = [
     kind: 'listen',
     placeholder: 'MA',
     repeatable: true,
-    users: ['up'],
+    users: ['up', 'doctor'],
     doc: 'multiaddr to listen on',
     default: 'TCP port 4001 on all IPv4 and IPv6 addresses',
     example: '/ip4/0.0.0.0/tcp/4001',
@@ -69,7 +72,7 @@ export const options = [
     kind: 'announce',
     placeholder: 'MA',
     repeatable: true,
-    users: ['up'],
+    users: ['up', 'doctor'],
     doc: 'multiaddr to announce to others, instead of what is found out',
     example: '/ip4/203.0.113.7/tcp/4001',
   },
@@ -78,7 +81,7 @@ export const options = [
     kind: 'bootstrap',
     placeholder: 'MA',
     repeatable: true,
-    users: ['up'],
+    users: ['up', 'doctor'],
     doc: 'member to join through, with its peer id',
     example: '/ip4/203.0.113.7/tcp/4001/p2p/12D3KooWGzxzKZYveHXtpG6AsrUJBcWxHBFS2HsEoGTxrMLvKXtf',
   },
@@ -86,7 +89,7 @@ export const options = [
     name: 'network',
     kind: 'network',
     placeholder: 'NAME',
-    users: ['up'],
+    users: ['up', 'doctor'],
     doc: 'overlay to be a member of; only members of the same one exchange peers',
     default: 'main',
     example: 'main',
@@ -95,7 +98,7 @@ export const options = [
     name: 'network-key',
     kind: 'network-key',
     placeholder: 'FILE',
-    users: ['up'],
+    users: ['up', 'doctor'],
     doc: 'pre-shared key in swarm.key format; only holders of the key can connect',
     example: '/etc/warren/swarm.key',
   },
@@ -112,7 +115,7 @@ export const options = [
     name: 'port-mapping',
     kind: 'on-off',
     placeholder: 'on|off',
-    users: ['up'],
+    users: ['up', 'doctor'],
     doc: 'ask the router to open the listening port, by PCP, NAT-PMP or UPnP',
     default: 'on',
     example: 'on',
@@ -121,7 +124,7 @@ export const options = [
     name: 'api',
     kind: 'api',
     placeholder: 'ADDR',
-    users: ['up', 'client'],
+    users: ['up', 'client', 'doctor'],
     doc: 'where the HTTP API is: HOST:PORT, unix:PATH or off',
     default: '127.0.0.1:4080',
     example: '127.0.0.1:4080',
@@ -130,7 +133,7 @@ export const options = [
     name: 'api-token',
     kind: 'token',
     placeholder: 'TOKEN',
-    users: ['up', 'client'],
+    users: ['up', 'client', 'doctor'],
     doc: 'secret that API requests must carry; demanded when the API is not on loopback',
     example: 'the output of: openssl rand -hex 24',
     secret: true,
@@ -174,7 +177,7 @@ export const options = [
   {
     name: 'json',
     kind: 'switch',
-    users: ['up', 'client', 'id'],
+    users: ['up', 'client', 'doctor', 'id'],
     doc: 'print JSON instead of text',
     default: 'off',
     example: 'true',
@@ -183,7 +186,7 @@ export const options = [
     name: 'config',
     kind: 'file',
     placeholder: 'FILE',
-    users: ['up', 'client', 'id'],
+    users: ['up', 'client', 'doctor', 'id'],
     doc: 'configuration file (YAML)',
     default: '<data-dir>/config.yaml, if it exists',
     example: '/etc/warren/config.yaml',

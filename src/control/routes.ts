@@ -169,7 +169,7 @@ export const routes: readonly Route[] = [
   {
     method: 'GET',
     path: '/v1/doctor',
-    summary: 'What this network lets a node do, found out now',
+    summary: 'What this network lets the node do; `pending` says what it is finding out',
     reply: z.array(schemas.DoctorCheck),
     status: 200,
     refusals: [503],

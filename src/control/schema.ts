@@ -195,6 +195,7 @@ const doctorCheck = z.object({
   text: z.string(),
   meaning: z.string().exactOptional(),
   remedy: z.string().exactOptional(),
+  pending: z.string().exactOptional(),
 }) satisfies z.ZodType<node.DoctorCheck>
 
 const sideNetwork = z.object({

@@ -63,6 +63,7 @@ export class ProbeAskerDriver {
   readonly #deps: ProbeAskerDeps
   readonly #log: Logger
   readonly #stopping = new AbortController()
+  readonly #machine = new ProbeAsker(Math.random)
   readonly #driven: Driven<AskerInput>
   // Both as many as the machine has under way.
   readonly #asked = new Map<number, Asked>()
@@ -72,7 +73,7 @@ export class ProbeAskerDriver {
     this.#deps = deps
     this.#log = log
     this.#driven = drive<AskerInput, AskerOutput>(
-      new ProbeAsker(Math.random),
+      this.#machine,
       (output) => this.#perform(output),
       systemClock,
     )
@@ -86,6 +87,11 @@ export class ProbeAskerDriver {
 
   wanted(wanted: boolean): void {
     this.#driven.feed({ type: 'wanted', wanted })
+  }
+
+  /** How many could be asked, and whether any is being asked or is about to be. */
+  progress(): { helpers: number; busy: boolean } {
+    return this.#machine.progress(systemClock.now())
   }
 
   moved(): void {

@@ -117,6 +117,11 @@ export class NatProbeDriver {
     this.#asker.mapped(ports)
   }
 
+  /** How many peers could be asked about our NAT, and whether any is being asked or is about to be. */
+  progress(): { helpers: number; busy: boolean } {
+    return this.#asker.progress()
+  }
+
   stats(): ProbeStats {
     return this.#helper.stats()
   }

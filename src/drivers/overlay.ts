@@ -27,6 +27,7 @@ import { toKnownPeer } from './known-peer.ts'
 import type { KnownPeer } from './known-peer.ts'
 import { OverlayStreams } from './overlay-streams.ts'
 import { isGenuine, networkIdOf, notation, seal } from './overlay-records.ts'
+import { PeerClocks } from './peer-clocks.ts'
 
 export type { SelfFacts } from '../../protocols/peer-exchange/record.ts'
 export type { KnownPeer } from './known-peer.ts'
@@ -96,12 +97,14 @@ export class OverlayDriver {
   readonly #left = Promise.withResolvers<void>()
   /** Peers that are known to speak the protocol, as long as they are linked. */
   readonly #speakers = new Set<string>()
+  readonly #clocks: PeerClocks
   #requests = 0
   #topology: string | undefined
 
   constructor(deps: OverlayDeps) {
     this.#deps = deps
     this.#clock = deps.clock ?? wallClock
+    this.#clocks = new PeerClocks(this.#clock)
     this.#log = deps.logger.forComponent('warren:overlay')
     this.#machine = new Overlay({
       self: deps.peerId.toString(),
@@ -190,6 +193,11 @@ export class OverlayDriver {
     const estimate = this.#machine.estimate()
     const sampled = new Set(this.#machine.sample().map(({ peer }) => peer)).size
     return { ...this.#machine.sizes(), sampled, estimate, healing }
+  }
+
+  /** How far the clocks of the peers last greeted are ahead of this host's, in milliseconds, a second more or less. */
+  clocks(): number[] {
+    return this.#clocks.ahead()
   }
 
   /** What is known of a peer; asks connected peers unless the book has it. */
@@ -285,6 +293,7 @@ export class OverlayDriver {
     this.#speaks(connection)
     const exchange = ++this.#requests
     const peer = connection.remotePeer.toString()
+    this.#noteClock(peer, frame)
     this.#driven.feed({ type: 'request', exchange, peer, frame })
     const reply = this.#replies.get(exchange)
     this.#replies.delete(exchange)
@@ -371,7 +380,13 @@ export class OverlayDriver {
 
   async #ask(exchange: number, peer: string, question: Frame): Promise<void> {
     const frame = await this.#streams.ask(peer, question)
+    this.#noteClock(peer, frame)
     this.#driven.feed({ type: 'answer', exchange, frame })
+  }
+
+  /** Greetings carry the time of whoever greets. */
+  #noteClock(peer: string, frame: Frame | undefined): void {
+    if (frame?.type === 'hello' || frame?.type === 'helloAck') this.#clocks.note(peer, frame.nowS)
   }
 
   async #dial({ peer, addresses, purpose }: Extract<Output, { type: 'dial' }>): Promise<void> {

@@ -101,6 +101,11 @@ export class ReachabilityDriver {
     return this.#machine.reasons()
   }
 
+  /** New evidence is about to change the verdict, if it stands. */
+  get wavers(): boolean {
+    return this.#machine.wavers
+  }
+
   /** Whether we have sent to that address lately, or still do. */
   hasContacted(ip: string): boolean {
     const at = this.#dialled.get(ip)

@@ -1,4 +1,5 @@
 import type { Mapping, PortMappingState } from '../../protocols/port-mapping/io.ts'
+import type { Container } from '../net/container.ts'
 import type { DoctorCheck, NodeStatus } from '../types.ts'
 import type { MappingFacts } from './mapping-keeper.ts'
 
@@ -19,7 +20,11 @@ const ANSWERS = {
 } as const
 
 /** What the router does for this node. */
-export function portMapping({ reachability }: NodeStatus, router: MappingFacts): DoctorCheck {
+export function portMapping(
+  { reachability }: NodeStatus,
+  router: MappingFacts,
+  container?: Container,
+): DoctorCheck {
   const check = { code: 'nat.port-mapping', title: 'Port mapping' }
   if (!router.on)
     return { ...check, result: 'ok', text: 'off, or --announce says what others dial' }
@@ -34,6 +39,9 @@ export function portMapping({ reachability }: NodeStatus, router: MappingFacts):
     return { ...check, result: 'ok', text: 'no router that this node would have to ask' }
   const text = `the router ${asked.gateway} opens no port: ${answers(ip4.network ? ip4 : ip6)}`
   if (reachability.verdict === 'public') return { ...check, result: 'ok', text }
+  // What helps there is told with the container.
+  if (container?.network === 'own')
+    return { ...check, result: 'ok', text, meaning: "a container's router is mostly its host" }
   return {
     ...check,
     result: 'warning',

@@ -1,5 +1,6 @@
 import type { Connection, PrivateKey, Stream } from '@libp2p/interface'
 import { WarrenError } from '../../protocols/kernel/errors.ts'
+import { detectContainer } from '../net/container.ts'
 import { ping } from '../net/ping.ts'
 import { speaks } from '../net/speaks.ts'
 import { toPeerStream } from '../net/web-stream.ts'
@@ -9,6 +10,7 @@ import { NodeMetrics } from '../observe/metrics.ts'
 import { BookKeeper } from './book-keeper.ts'
 import { readTarget } from './connector.ts'
 import { examine } from './doctor.ts'
+import { untilKnown } from './doctor-wait.ts'
 import { explanationOf } from './explanation.ts'
 import { pathOf } from './links.ts'
 import { makeParts } from './parts.ts'
@@ -37,6 +39,7 @@ export class OverlayNode implements api.WarrenNode {
   readonly #parts: Parts
   readonly #book: BookKeeper | undefined
   readonly #release: () => Promise<void>
+  readonly #startedAt = performance.now()
   #phase: api.NodeStatus['phase'] = 'starting'
   #stopping: Promise<void> | undefined
 
@@ -234,12 +237,8 @@ export class OverlayNode implements api.WarrenNode {
     return this.#parts.tunnels.forwards()
   }
 
-  async doctor(
-    options: api.Cancellable & { progress?: (text: string) => void } = {},
-  ): Promise<api.DoctorCheck[]> {
-    options.progress?.('reading what this node has found out')
-    const { meeting, mapping } = this.#parts
-    return examine(this.status(), this.peers(), meeting.ownFacts(), mapping.facts())
+  async doctor(options: api.DoctorOptions = {}): Promise<api.DoctorCheck[]> {
+    return await untilKnown(() => this.#examine(), { waitMs: 0, ...options })
   }
 
   async metrics(): Promise<string> {
@@ -298,6 +297,25 @@ export class OverlayNode implements api.WarrenNode {
     this.#metrics.stop()
     this.#hub.close()
     await this.#release()
+  }
+
+  async #examine(): Promise<api.DoctorCheck[]> {
+    const { meeting, mapping, overlay, natProbe, reachability } = this.#parts
+    return examine({
+      status: this.status(),
+      peers: this.peers(),
+      own: meeting.ownFacts(),
+      router: mapping.facts(),
+      underway: {
+        ageMs: performance.now() - this.#startedAt,
+        bootstraps: this.#settings.bootstrap.length,
+        probes: natProbe.progress(),
+        wavers: reachability.wavers,
+      },
+      container: await detectContainer(),
+      clocks: overlay.clocks(),
+      now: Date.now(),
+    })
   }
 
   #link(peer: api.PeerKey): api.Link {

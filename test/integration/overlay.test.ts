@@ -11,6 +11,8 @@ import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
 import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
+import { wallClock } from '../../src/drivers/clock.ts'
+import type { Clock } from '../../src/drivers/clock.ts'
 import { OverlayDriver } from '../../src/drivers/overlay.ts'
 import type { OverlayDeps, OverlayReport } from '../../src/drivers/overlay.ts'
 
@@ -30,6 +32,15 @@ interface Options {
   bootstraps?: string[]
   snapshot?: Uint8Array
   network?: string
+  /** How far its clock is ahead. */
+  aheadMs?: number
+}
+
+function clockAhead(ms: number): Clock {
+  return {
+    now: () => wallClock.now() + ms,
+    alarm: (at, ring) => wallClock.alarm(at - ms, ring),
+  }
 }
 
 /** A real libp2p node on loopback with the overlay. */
@@ -62,6 +73,7 @@ async function node(t: TestContext, options: Options = {}): Promise<Node> {
     network: options.network ?? 'test',
     trusted: false,
     bootstraps: options.bootstraps ?? [],
+    ...(options.aheadMs !== undefined && { clock: clockAhead(options.aheadMs) }),
     observed: (address) => observed.push(address),
     report: (report) => reports.push(report),
     dial: async (_peer, addresses, _purpose, signal) => {
@@ -231,4 +243,15 @@ test('an unreachable bootstrap is reported, and no more once it answers', async 
     return last !== undefined && 'peers' in last && last.peers.length === 0
   }
   await until('the report is taken back', 5_000, cleared)
+})
+
+const sees = ({ exchange }: Node, ahead: number): boolean =>
+  exchange.clocks().some((ms) => Math.abs(ms - ahead) < 10_000)
+
+test('peers whose clocks differ by hours see by how much, though they do not believe records', async (t) => {
+  const hours = 2 * 3_600_000
+  const right = await node(t)
+  const fast = await node(t, { bootstraps: [right.address], aheadMs: hours })
+  await until('both see it', 10_000, () => sees(right, hours) && sees(fast, -hours))
+  assert.deepEqual(right.exchange.known(), [], 'a record from the future')
 })

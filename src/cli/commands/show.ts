@@ -4,7 +4,7 @@ import { asking, findNode } from '../find-node.ts'
 import type { Given } from '../given.ts'
 import { print, show } from '../print.ts'
 import { renderExplanation } from '../render-explanation.ts'
-import { renderDoctor, renderEvent, renderPeers, renderServices, renderStatus } from '../render.ts'
+import { renderEvent, renderPeers, renderServices, renderStatus } from '../render.ts'
 import type { ServicesView } from '../render.ts'
 import type { WarrenClient } from '../../client/index.ts'
 import { interrupted } from '../signals.ts'
@@ -13,11 +13,9 @@ async function answer<T>(
   { flags }: Given,
   ask: (client: WarrenClient) => Promise<T>,
   render: (value: T) => string,
-): Promise<T> {
+): Promise<void> {
   const { client, json } = await findNode(flags)
-  const value = await asking(() => ask(client))
-  show(json, value, render)
-  return value
+  show(json, await asking(() => ask(client)), render)
 }
 
 export async function status(given: Given): Promise<number> {
@@ -28,11 +26,6 @@ export async function status(given: Given): Promise<number> {
 export async function peers(given: Given): Promise<number> {
   await answer(given, (client) => client.peers(), renderPeers)
   return DONE
-}
-
-export async function doctor(given: Given): Promise<number> {
-  const checks = await answer(given, (client) => client.doctor(), renderDoctor)
-  return checks.some(({ result }) => result === 'problem') ? FAILED : DONE
 }
 
 export async function explain(given: Given): Promise<number> {

@@ -2,11 +2,12 @@ import { flushCompileCache } from 'node:module'
 import { describeSettings, loadSettings } from '../../config/load.ts'
 import type { Settings } from '../../config/load.ts'
 import type { Control } from '../../control/server.ts'
-import type { Logger, NodeOptions, WarrenNode } from '../../types.ts'
+import type { Logger, WarrenNode } from '../../types.ts'
 import { createLog } from '../../observe/log.ts'
 import { version } from '../../version.ts'
 import { DONE, FAILED } from '../exit.ts'
 import { leaveNote } from '../find-node.ts'
+import { nodeOptions } from '../node-options.ts'
 import type { Given } from '../given.ts'
 import { renderEvent } from '../render.ts'
 import { interrupted } from '../signals.ts'
@@ -70,6 +71,7 @@ async function start(settings: Settings, logger: Logger, signal: AbortSignal): P
   const { createNode } = await import('../../node/create-node.ts')
   const node = await createNode({
     ...nodeOptions(settings),
+    dataDir: settings['data-dir'],
     logger,
     signal,
   })
@@ -82,21 +84,6 @@ async function start(settings: Settings, logger: Logger, signal: AbortSignal): P
     throw error
   }
   return node
-}
-
-function nodeOptions(settings: Settings): NodeOptions {
-  const { listen, announce, bootstrap, network, relay, 'network-key': networkKey } = settings
-  const portMapping = settings['port-mapping']
-  return {
-    dataDir: settings['data-dir'],
-    ...(listen && { listen }),
-    ...(announce && { announce }),
-    ...(bootstrap && { bootstrap }),
-    ...(network && { network }),
-    ...(relay && { relay }),
-    ...(portMapping && { portMapping }),
-    ...(networkKey && { networkKey }),
-  }
 }
 
 /** Prints what the node is, then what happens to it; resolves when nothing more will. */

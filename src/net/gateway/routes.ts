@@ -1,7 +1,7 @@
-import { open } from 'node:fs/promises'
 import { endianness } from 'node:os'
 import { ipFromBytes } from '../../../protocols/kernel/address.ts'
 import type { Family } from '../../../protocols/kernel/address.ts'
+import { readStart } from '../read-start.ts'
 
 /** The router that everything leaves by for which there is no better route. */
 export interface Gateway {
@@ -26,7 +26,7 @@ const FLAGS = { up: 1, gateway: 2, reject: 0x200 }
 
 /** The default gateway of a family, by the kernel's table; undefined where there is none, or no such table. */
 export async function defaultGateway(family: Family): Promise<Gateway | undefined> {
-  const text = await readStart(FILES[family]).catch(() => '')
+  const text = await readStart(FILES[family], MAX_BYTES).catch(() => '')
   return family === 'ip4' ? readRoutes4(text) : readRoutes6(text)
 }
 
@@ -65,16 +65,4 @@ function leadsToGateway(flags: number): boolean {
 function best(routes: Route[]): Gateway | undefined {
   const [first] = routes.sort((a, b) => a.metric - b.metric)
   return first && { ip: first.ip, device: first.device }
-}
-
-async function readStart(path: string): Promise<string> {
-  await using file = await open(path, 'r')
-  const buffer = Buffer.alloc(MAX_BYTES)
-  let size = 0
-  while (size < MAX_BYTES) {
-    const { bytesRead } = await file.read(buffer, size, MAX_BYTES - size)
-    if (bytesRead === 0) break
-    size += bytesRead
-  }
-  return buffer.toString('latin1', 0, size)
 }

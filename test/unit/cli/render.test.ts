@@ -7,7 +7,6 @@ import {
   formatAgo,
   formatMs,
   formatPath,
-  renderDoctor,
   renderEvent,
   renderPeers,
   renderServices,
@@ -162,20 +161,6 @@ test('services are told apart by who shares them', () => {
   assert.match(text, new RegExp(`web +127\\.0\\.0\\.1:80 +${PEER}`))
   assert.match(text, /Used by this node: none/)
   assert.match(text, new RegExp(`db +${PEER}`))
-})
-
-test('a finding of the doctor comes with its meaning and remedy', () => {
-  const text = renderDoctor([
-    {
-      code: 'nat',
-      title: 'NAT',
-      result: 'warning',
-      text: 'symmetric',
-      meaning: 'fewer',
-      remedy: 'map a port',
-    },
-  ])
-  assert.equal(text, 'warning  NAT: symmetric\n         fewer\n         map a port')
 })
 
 test('every event is one line', () => {

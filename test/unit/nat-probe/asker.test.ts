@@ -347,3 +347,18 @@ test('whatever happens, examinations, questions and wakes stay within their boun
     }),
   )
 })
+
+test('it tells whether anybody is being asked, or is about to be', () => {
+  assert.deepEqual(new ProbeAsker(() => 0.5).progress(0), { helpers: 0, busy: false })
+  const { asker, out } = begun(helper(1))
+  assert.deepEqual(asker.progress(startMs), { helpers: 1, busy: true })
+  for (const one of out)
+    if (one.type === 'sample')
+      asker.step({ type: 'sampled', examination: one.examination, sampling: undefined }, startMs)
+  for (const { question } of asks(out))
+    asker.step({ type: 'answered', question, result: 'refused' }, startMs)
+  assert.deepEqual(asker.progress(startMs), { helpers: 1, busy: false })
+  assert.equal(asker.progress(startMs + 2 * refreshMs).busy, true)
+  asker.step({ type: 'wanted', wanted: false }, startMs)
+  assert.equal(asker.progress(startMs + 2 * refreshMs).busy, false)
+})

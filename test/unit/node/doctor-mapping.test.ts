@@ -46,3 +46,11 @@ test('a public node needs no router, nor does one that has none or was told not 
   assert.equal(check({}).result, 'ok')
   assert.equal(check({ on: false }).result, 'ok')
 })
+
+test('in a container with a network of its own a router that opens nothing is as it should be', () => {
+  const silent = { network, mapping: undefined, answers: {} }
+  const status = { reachability: { verdict: 'private' } } as NodeStatus
+  const router = { on: true, ip4: silent, ip6: NOTHING, confirmed: false }
+  assert.equal(portMapping(status, router, { kind: 'Docker', network: 'own' }).result, 'ok')
+  assert.equal(portMapping(status, router, { kind: 'Docker', network: 'host' }).result, 'warning')
+})

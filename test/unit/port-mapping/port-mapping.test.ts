@@ -244,6 +244,19 @@ describe('searching', () => {
     assert.ok((searches.at(-1) as number) > 23 * 60 * MINUTE, 'and never end')
   })
 
+  test('while it is asked again, a router is known by what it last said', () => {
+    const world = speaking().enter()
+    assert.equal(world.machine.state.answers.pcp, 'asking')
+    const { patienceMs, rest } = PORT_MAPPING_LIMITS
+    world.run(patienceMs.reduce<number>((sum, ms) => sum + ms, 100))
+    const said = world.machine.state.answers
+    assert.deepEqual(said, { pcp: 'silent', 'nat-pmp': 'silent', upnp: 'silent' })
+    const asked = world.count('send')
+    world.run(rest.firstMs * 1.5)
+    assert.ok(world.count('send') > asked, 'it is asked again')
+    assert.deepEqual(world.machine.state.answers, said)
+  })
+
   test('a new network is searched at once, and nothing of the old one counts', () => {
     const world = new World().enter().run(MINUTE)
     world.feed({ type: 'network', network: { ...NETWORK, ip: '192.168.1.9' } })

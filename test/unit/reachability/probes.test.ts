@@ -351,3 +351,15 @@ test('the five classes of old are a rendering of the two behaviours', () => {
   assert.equal(natClass({ mapping: ei, filtering: 'unknown' }), 'unknown')
   assert.equal(natClass({ mapping: 'unknown', filtering: 'unknown', cutOff: true }), 'blocked')
 })
+
+test('evidence against the verdict makes it waver until it has stood long enough', () => {
+  const machine = machineAt(INSIDE)
+  machine.step(seen(1), 0)
+  machine.step(seen(2), 0)
+  assert.equal(machine.state.verdict, 'private')
+  assert.equal(machine.wavers, false)
+  machine.step(stranger(1), 1_000)
+  assert.deepEqual([machine.state.verdict, machine.wavers], ['private', true])
+  machine.step({ type: 'tick' }, 1_000 + LIMITS.holdMs)
+  assert.deepEqual([machine.state.verdict, machine.wavers], ['public', false])
+})

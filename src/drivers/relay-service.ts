@@ -106,11 +106,11 @@ export class RelayService {
     return this.#ledger.budgets(systemClock.now())
   }
 
-  /** What other members are told. */
+  /** What other members are told: about what there is, so that not every reservation makes a new record. */
   capacity(): SlotCount {
-    const { reservations, busy } = this.budgets()
-    const { used, limit } = reservations
-    return { slotsTotal: limit, slotsFree: busy ? 0 : Math.max(0, limit - used) }
+    const now = this.#slots()
+    if (isNews(now, this.#told)) this.#told = now
+    return this.#told
   }
 
   /** Who holds a reservation here, and until when. */
@@ -190,18 +190,15 @@ export class RelayService {
     this.#tell()
   }
 
-  /** Not every reservation is news for all members: an eighth more or less is, and the last and the first one. */
+  #slots(): SlotCount {
+    const { reservations, busy } = this.budgets()
+    const { used, limit } = reservations
+    return { slotsTotal: limit, slotsFree: busy ? 0 : Math.max(0, limit - used) }
+  }
+
   #tell(): void {
-    const now = this.capacity()
-    const was = this.#told
-    const news = now.slotsFree > 0 !== was.slotsFree > 0
-    const moved = Math.max(
-      Math.abs(now.slotsTotal - was.slotsTotal),
-      Math.abs(now.slotsFree - was.slotsFree),
-    )
-    if (!news && moved * NEWS_SHARE < now.slotsTotal) return
-    this.#told = now
-    this.#changed()
+    const before = this.#told
+    if (this.capacity() !== before) this.#changed()
   }
 
   /** Whoever is in the stock server's map holds a reservation, and nobody else. */
@@ -342,4 +339,13 @@ export const RELAY_PROTOCOL = RELAY_V2_HOP_CODEC
 function partyOf(peer: PeerId, address: string): Party {
   const host = parseAddress(address)?.host
   return { peer: peer.toString(), ...(host === undefined ? {} : { host }) }
+}
+
+/** Not every reservation is news for all members: an eighth more or less is, and the last and the first one. */
+function isNews(now: SlotCount, was: SlotCount): boolean {
+  const moved = Math.max(
+    Math.abs(now.slotsTotal - was.slotsTotal),
+    Math.abs(now.slotsFree - was.slotsFree),
+  )
+  return now.slotsFree > 0 !== was.slotsFree > 0 || moved * NEWS_SHARE >= now.slotsTotal
 }

@@ -4,8 +4,8 @@ import { shuffle } from '../kernel/rng.ts'
 import type { Rng } from '../kernel/rng.ts'
 import { TokenBucket } from '../kernel/token-bucket.ts'
 import { groupOf } from './groups.ts'
-import { usableAddresses } from './hygiene.ts'
-import type { Scope } from './hygiene.ts'
+import { isDialable, usableAddresses } from './hygiene.ts'
+import type { Dialler, Scope } from './hygiene.ts'
 import { fold } from './ids.ts'
 import { limits } from './limits.ts'
 import { expiryOf } from './record.ts'
@@ -54,18 +54,16 @@ export type Removal = 'left' | 'expired' | 'evicted' | 'unreachable'
  * loses its oldest, so that a peer that tells without end only pushes out what it told itself.
  */
 export class AddressBook {
-  readonly #self: PeerKey
   readonly #entries = new Map<PeerKey, BookEntry>()
   readonly #byId = new Map<number, PeerKey>()
   readonly #counts: Record<Standing, number> = { heard: 0, reached: 0, lost: 0 }
   /** Departures, by peer: a copy of an older record must not bring the peer back. */
   readonly #tombstones = new BoundedMap<PeerKey, { seq: number; until: Instant }>(limits.tombstones)
-  #scope: Scope
+  #dialler: Dialler
   #setHash = 0
 
   constructor(self: PeerKey, scope: Scope) {
-    this.#self = self
-    this.#scope = scope
+    this.#dialler = { self, scope }
   }
 
   get size(): number {
@@ -114,7 +112,12 @@ export class AddressBook {
   addresses(peer: PeerKey): RecordAddress[] {
     const record = this.#entries.get(peer)?.record
     if (record === undefined) return []
-    return usableAddresses(peer, record.addresses, { self: this.#self, scope: this.#scope })
+    return usableAddresses(record, this.#dialler)
+  }
+
+  /** Whether this node may dial the peer at all. */
+  isDialable({ record }: BookEntry): boolean {
+    return isDialable(record, this.#dialler)
   }
 
   /** Whether a record of that age would change anything. */
@@ -205,7 +208,7 @@ export class AddressBook {
   }
 
   setScope(scope: Scope): void {
-    this.#scope = scope
+    this.#dialler = { ...this.#dialler, scope }
   }
 
   /** Gives up those whose time is over, and forgets those given up long ago. Returns the former. */

@@ -883,7 +883,7 @@ export class PeerExchange implements Machine<Input, Output> {
     const entry = this.book.get(peer)
     if (entry === undefined || entry.standing === 'lost') return
     // Whom we cannot dial we could never find out about: such records would stay in the sample for nothing.
-    if (this.book.addresses(peer).length > 0) this.sampler.offer(entry, now)
+    if (this.book.isDialable(entry)) this.sampler.offer(entry, now)
   }
 
   #lose(peer: PeerKey, reason: Removal, now: Instant, out: Output[]): void {
@@ -894,7 +894,7 @@ export class PeerExchange implements Machine<Input, Output> {
   *#others(now: Instant) {
     for (const entry of this.book.all()) {
       if (entry.standing === 'lost' || entry.expiresAt <= now) continue
-      if (this.book.addresses(entry.peer).length > 0) yield entry
+      if (this.book.isDialable(entry)) yield entry
     }
   }
 

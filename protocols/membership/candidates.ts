@@ -92,8 +92,8 @@ export class Candidates {
   }
 
   #sample(): BookEntry[] {
-    const peers = shuffle([...this.#known.sampler.distinct()], this.#rng)
-    return peers.flatMap((peer) => this.#known.book.get(peer) ?? [])
+    const sampled = shuffle([...this.#known.sampler.distinct()], this.#rng)
+    return sampled.flatMap(({ peer }) => this.#known.book.get(peer) ?? [])
   }
 
   /** Of the slots that rank ids: the others favour public peers, which are spread over more address groups. */

@@ -30,7 +30,7 @@ export interface Learnt {
   lastSeenAt: Instant
 }
 
-/** What the book holds of one peer. */
+/** What the book holds of one peer: the same object for as long as it does. */
 export interface BookEntry extends Learnt {
   peer: PeerKey
   expiresAt: Instant
@@ -55,7 +55,7 @@ export type Removal = 'left' | 'expired' | 'evicted' | 'unreachable'
  */
 export class AddressBook {
   readonly #entries = new Map<PeerKey, BookEntry>()
-  readonly #byId = new Map<number, PeerKey>()
+  readonly #byId = new Map<number, BookEntry>()
   readonly #counts: Record<Standing, number> = { heard: 0, reached: 0, lost: 0 }
   /** Departures, by peer: a copy of an older record must not bring the peer back. */
   readonly #tombstones = new BoundedMap<PeerKey, { seq: number; until: Instant }>(limits.tombstones)
@@ -89,8 +89,7 @@ export class AddressBook {
   }
 
   byId(id: number): BookEntry | undefined {
-    const peer = this.#byId.get(id)
-    return peer === undefined ? undefined : this.#entries.get(peer)
+    return this.#byId.get(id)
   }
 
   /** Everybody in the book, the lost included. */
@@ -136,22 +135,28 @@ export class AddressBook {
     const hoped = before?.standing === 'reached' ? 'reached' : 'heard'
     const standing = expiresAt <= now ? 'lost' : hoped
     const evicted = before?.standing === standing ? undefined : this.#makeRoom(standing)
-    if (before !== undefined) this.#uncount(before)
+    const group = groupOf(learnt.record)
+    if (before !== undefined) {
+      this.#uncount(before)
+      const { record, envelope } = learnt
+      const lastSeenAt = Math.max(before.lastSeenAt, learnt.lastSeenAt)
+      const renewed = { record, envelope, lastSeenAt, expiresAt, standing, misses: 0, group }
+      this.#recount(Object.assign(before, renewed))
+      return evicted
+    }
     const entry: BookEntry = {
       ...learnt,
       peer,
-      source: before?.source ?? learnt.source,
-      lastSeenAt: Math.max(before?.lastSeenAt ?? 0, learnt.lastSeenAt),
       expiresAt,
       standing,
-      reachedSince: before?.reachedSince ?? 0,
-      metAt: before?.metAt ?? 0,
+      reachedSince: 0,
+      metAt: 0,
       misses: 0,
-      group: groupOf(learnt.record),
-      forwarding: before?.forwarding ?? new TokenBucket(limits.forwardPerOrigin, now),
+      group,
+      forwarding: new TokenBucket(limits.forwardPerOrigin, now),
     }
     this.#entries.set(peer, entry)
-    this.#byId.set(learnt.id, peer)
+    this.#byId.set(learnt.id, entry)
     this.#recount(entry)
     return evicted
   }
@@ -166,7 +171,7 @@ export class AddressBook {
     const entry = this.#entries.get(peer)
     if (entry === undefined) return false
     this.#uncount(entry)
-    if (this.#byId.get(entry.id) === peer) this.#byId.delete(entry.id)
+    if (this.#byId.get(entry.id) === entry) this.#byId.delete(entry.id)
     return this.#entries.delete(peer)
   }
 

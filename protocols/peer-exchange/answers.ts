@@ -22,7 +22,7 @@ export interface Sources {
   ownId: number
   own: OwnRecord
   book: AddressBook
-  sampler: Sampler
+  sampler: Sampler<BookEntry>
   accounts: Accounts
   notation: Notation
   rng: Rng
@@ -133,8 +133,7 @@ export class Answers {
   #named(now: Instant): BookEntry[] {
     const { book, sampler } = this.#from
     if (this.#isSmall) return book.fresh(now)
-    const entries = sampler.distinct().map((peer) => book.get(peer))
-    return entries.filter((entry) => isFresh(entry, now))
+    return sampler.distinct().filter((entry) => isFresh(entry, now))
   }
 
   /** As many entries for a contact as fit beside others, noted as what it now has. */

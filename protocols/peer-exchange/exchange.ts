@@ -6,7 +6,7 @@ import { Timers } from '../kernel/timers.ts'
 import { TokenBucket } from '../kernel/token-bucket.ts'
 import { Accounts } from './accounts.ts'
 import { AddressBook } from './address-book.ts'
-import type { Removal, Source } from './address-book.ts'
+import type { BookEntry, Removal, Source } from './address-book.ts'
 import { Answers, ERR_BUSY, ERR_NETWORK_DIFFERENT, err } from './answers.ts'
 import type { Fault } from './codec.ts'
 import { newContact } from './contact.ts'
@@ -132,7 +132,7 @@ type Alarm =
  */
 export class PeerExchange implements Machine<Input, Output> {
   readonly book: AddressBook
-  readonly sampler: Sampler
+  readonly sampler: Sampler<BookEntry>
   readonly #self: PeerKey
   readonly #ownId: number
   readonly #networkId: bigint
@@ -402,7 +402,7 @@ export class PeerExchange implements Machine<Input, Output> {
 
   #renew(now: Instant): void {
     this.#timers.set('renew', now + jittered(limits.slotRenewalMs, 0.5, this.#rng))
-    this.sampler.renew(this.#others(now), now)
+    this.sampler.renew(this.#others(now))
   }
 
   // --- asking -------------------------------------------------------------------------------------------
@@ -856,19 +856,19 @@ export class PeerExchange implements Machine<Input, Output> {
   #learn(job: Job, now: Instant, out: Output[]): void {
     const { id, record, envelope, source, seenAt: lastSeenAt, recalled } = job
     const { peer } = record
-    const before = this.book.get(peer)
+    const groupBefore = this.book.get(peer)?.group
     const evicted = this.book.put({ record, envelope, id, source, lastSeenAt }, now)
     if (recalled !== undefined) this.book.recall(peer, recalled)
     const contact = this.#contacts.get(peer)
     if (contact !== undefined) this.#meet(contact, now, out)
     if (evicted !== undefined) this.#lose(evicted, 'evicted', now, out)
     // One identity that claims another address every minute must not collect the slots of all address groups.
-    const moved = before !== undefined && before.group !== this.book.get(peer)?.group
-    if (moved) this.sampler.drop(peer, this.#others(now), now)
-    else this.#enterIfInvited(job, now)
-    if (before === undefined) out.push({ type: 'found', peer, from: source })
-    else out.push({ type: 'changed', peer })
+    const isNew = groupBefore === undefined
     const entry = this.book.get(peer)
+    if (!isNew && groupBefore !== entry?.group) this.sampler.drop(peer, this.#others(now))
+    else this.#enterIfInvited(job, now)
+    if (isNew) out.push({ type: 'found', peer, from: source })
+    else out.push({ type: 'changed', peer })
     for (const key of entry === undefined ? [] : this.#finds.note(entry)) this.#endFind(key, out)
   }
 
@@ -883,11 +883,11 @@ export class PeerExchange implements Machine<Input, Output> {
     const entry = this.book.get(peer)
     if (entry === undefined || entry.standing === 'lost') return
     // Whom we cannot dial we could never find out about: such records would stay in the sample for nothing.
-    if (this.book.isDialable(entry)) this.sampler.offer(entry, now)
+    if (this.book.isDialable(entry)) this.sampler.offer(entry)
   }
 
   #lose(peer: PeerKey, reason: Removal, now: Instant, out: Output[]): void {
-    this.sampler.drop(peer, this.#others(now), now)
+    this.sampler.drop(peer, this.#others(now))
     out.push({ type: 'gone', peer, reason })
   }
 

@@ -137,7 +137,7 @@ export class Bench {
     const one = learnt(peer, { issuedAt: this.now, reachability, addresses: direct, seq })
     this.book.put({ ...one, record: { ...one.record, ttlMs: 10 ** 9 } }, this.now)
     const entry = this.book.get(peer)
-    if (entry !== undefined) this.sampler.offer(entry, this.now)
+    if (entry !== undefined) this.sampler.offer(entry)
     return this.feed({ type: 'known', peer })
   }
 

@@ -10,7 +10,7 @@ import { limits } from './limits.ts'
 /** What peer exchange knows, to be read. */
 export interface Acquaintances {
   readonly book: Pick<AddressBook, 'get' | 'all' | 'addresses' | 'valid' | 'count' | 'fresh'>
-  readonly sampler: Pick<Sampler, 'distinct' | 'holders' | 'estimate'>
+  readonly sampler: Pick<Sampler<BookEntry>, 'distinct' | 'holders' | 'estimate'>
   alternativesFor(peer: PeerKey, now: Instant): Entry[]
 }
 
@@ -59,7 +59,7 @@ export class Candidates {
    */
   *ofSample(fits: (entry: BookEntry) => boolean): Generator<BookEntry> {
     const classes = Map.groupBy(this.#sample().filter(fits), isDependable)
-    const share = this.#dependableShare()
+    const share = classes.size > 0 ? this.#dependableShare() : 0
     for (;;) {
       const wanted = this.#owed.shift() ?? this.#rng() < share
       const next = classes.get(wanted)?.pop() ?? classes.get(!wanted)?.pop()
@@ -92,18 +92,16 @@ export class Candidates {
   }
 
   #sample(): BookEntry[] {
-    const sampled = shuffle([...this.#known.sampler.distinct()], this.#rng)
-    return sampled.flatMap(({ peer }) => this.#known.book.get(peer) ?? [])
+    return shuffle([...this.#known.sampler.distinct()], this.#rng)
   }
 
   /** Of the slots that rank ids: the others favour public peers, which are spread over more address groups. */
   #dependableShare(): number {
     let [dependable, all] = [0, 0]
     for (const { holder, rankedBy } of this.#known.sampler.holders()) {
-      const entry = rankedBy === 'id' ? this.#known.book.get(holder.peer) : undefined
-      if (entry === undefined) continue
+      if (rankedBy !== 'id') continue
       all++
-      if (isDependable(entry)) dependable++
+      if (isDependable(holder)) dependable++
     }
     return all === 0 ? 1 : dependable / all
   }

@@ -43,6 +43,8 @@ export interface BookEntry extends Learnt {
   misses: number
   /** The address group it is counted in. */
   group: number
+  /** Whether this node may dial any of its addresses. */
+  dialable: boolean
   /** How often versions of this record are passed on. */
   forwarding: TokenBucket
 }
@@ -114,11 +116,6 @@ export class AddressBook {
     return usableAddresses(record, this.#dialler)
   }
 
-  /** Whether this node may dial the peer at all. */
-  isDialable({ record }: BookEntry): boolean {
-    return isDialable(record, this.#dialler)
-  }
-
   /** Whether a record of that age would change anything. */
   isNews(peer: PeerKey, seq: number, now: Instant): boolean {
     const grave = this.#tombstones.get(peer)
@@ -136,11 +133,21 @@ export class AddressBook {
     const standing = expiresAt <= now ? 'lost' : hoped
     const evicted = before?.standing === standing ? undefined : this.#makeRoom(standing)
     const group = groupOf(learnt.record)
+    const dialable = isDialable(learnt.record, this.#dialler)
     if (before !== undefined) {
       this.#uncount(before)
       const { record, envelope } = learnt
       const lastSeenAt = Math.max(before.lastSeenAt, learnt.lastSeenAt)
-      const renewed = { record, envelope, lastSeenAt, expiresAt, standing, misses: 0, group }
+      const renewed = {
+        record,
+        envelope,
+        lastSeenAt,
+        expiresAt,
+        standing,
+        misses: 0,
+        group,
+        dialable,
+      }
       this.#recount(Object.assign(before, renewed))
       return evicted
     }
@@ -153,6 +160,7 @@ export class AddressBook {
       metAt: 0,
       misses: 0,
       group,
+      dialable,
       forwarding: new TokenBucket(limits.forwardPerOrigin, now),
     }
     this.#entries.set(peer, entry)
@@ -214,6 +222,9 @@ export class AddressBook {
 
   setScope(scope: Scope): void {
     this.#dialler = { ...this.#dialler, scope }
+    for (const entry of this.#entries.values()) {
+      entry.dialable = isDialable(entry.record, this.#dialler)
+    }
   }
 
   /** Gives up those whose time is over, and forgets those given up long ago. Returns the former. */
@@ -255,9 +266,10 @@ export class AddressBook {
   /** Somebody of the same standing leaves when it is full. The reached are only counted down to being heard of. */
   #makeRoom(standing: Standing, newcomer?: BookEntry): PeerKey | undefined {
     if (this.#counts[standing] < limits[standing]) return undefined
-    const all = [...this.#entries.values()].filter(
-      (one) => one.standing === standing && one !== newcomer,
-    )
+    const all: BookEntry[] = []
+    for (const one of this.#entries.values()) {
+      if (one.standing === standing && one !== newcomer) all.push(one)
+    }
     if (standing === 'reached') {
       const victim = leastStable(all)
       return victim && this.#stand(victim, 'heard')
@@ -276,23 +288,24 @@ export function isFresh(entry: BookEntry | undefined, now: Instant): entry is Bo
 
 /** Those of the source that told the most of them. */
 function mostTold(entries: BookEntry[]): BookEntry[] {
-  const bySource = Map.groupBy(entries, ({ source }) => source)
-  return [...bySource.values()].reduce(
-    (most, told) => (told.length > most.length ? told : most),
-    [],
-  )
+  const told = new Map<Source, number>()
+  for (const { source } of entries) told.set(source, (told.get(source) ?? 0) + 1)
+  let [loudest, most]: [Source | undefined, number] = [undefined, 0]
+  for (const [source, count] of told) if (count > most) [loudest, most] = [source, count]
+  return entries.filter(({ source }) => source === loudest)
 }
 
 function oldest(entries: BookEntry[]): BookEntry | undefined {
-  return least(entries, ({ lastSeenAt }) => lastSeenAt)
+  let old: BookEntry | undefined
+  for (const one of entries) if (old === undefined || one.lastSeenAt < old.lastSeenAt) old = one
+  return old
 }
 
 /** Reached last for the first time: who was there for long will be there for long. */
 function leastStable(entries: BookEntry[]): BookEntry | undefined {
-  return least(entries, ({ reachedSince }) => -reachedSince)
-}
-
-function least(entries: BookEntry[], by: (entry: BookEntry) => number): BookEntry | undefined {
-  if (entries.length === 0) return undefined
-  return entries.reduce((old, entry) => (by(entry) < by(old) ? entry : old))
+  let young: BookEntry | undefined
+  for (const one of entries) {
+    if (young === undefined || one.reachedSince > young.reachedSince) young = one
+  }
+  return young
 }

@@ -5,7 +5,7 @@ import type { Rng } from '../kernel/rng.ts'
 import { Timers } from '../kernel/timers.ts'
 import { TokenBucket } from '../kernel/token-bucket.ts'
 import { Accounts } from './accounts.ts'
-import { AddressBook } from './address-book.ts'
+import { AddressBook, isFresh } from './address-book.ts'
 import type { BookEntry, Removal, Source } from './address-book.ts'
 import { Answers, ERR_BUSY, ERR_NETWORK_DIFFERENT, err } from './answers.ts'
 import type { Fault } from './codec.ts'
@@ -883,7 +883,7 @@ export class PeerExchange implements Machine<Input, Output> {
     const entry = this.book.get(peer)
     if (entry === undefined || entry.standing === 'lost') return
     // Whom we cannot dial we could never find out about: such records would stay in the sample for nothing.
-    if (this.book.isDialable(entry)) this.sampler.offer(entry)
+    if (entry.dialable) this.sampler.offer(entry)
   }
 
   #lose(peer: PeerKey, reason: Removal, now: Instant, out: Output[]): void {
@@ -893,8 +893,7 @@ export class PeerExchange implements Machine<Input, Output> {
 
   *#others(now: Instant) {
     for (const entry of this.book.all()) {
-      if (entry.standing === 'lost' || entry.expiresAt <= now) continue
-      if (this.book.isDialable(entry)) yield entry
+      if (entry.dialable && isFresh(entry, now)) yield entry
     }
   }
 

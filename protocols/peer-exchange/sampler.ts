@@ -22,6 +22,8 @@ export class Sampler<One extends Sampled = Sampled> {
   /** Columns by slot, since every peer is held against all slots. Private: who knew a seed could make an identity that wins. */
   readonly #seeds: Uint32Array
   readonly #holders: (One | undefined)[] = Array.from({ length: limits.slots }, () => undefined)
+  /** Of the holder: told apart by it, few of them are looked at. NaN without one. */
+  readonly #ids = new Float64Array(limits.slots).fill(NaN)
   /** Of the holder, Infinity without one: by group first where groups are ranked. The least wins. */
   readonly #ranks = new Float64Array(limits.slots).fill(Infinity)
   readonly #groupRanks = new Float64Array(limits.slots).fill(Infinity)
@@ -104,6 +106,7 @@ export class Sampler<One extends Sampled = Sampled> {
   #refill(slots: number[], others: Iterable<One>): void {
     for (const slot of slots) {
       this.#holders[slot] = undefined
+      this.#ids[slot] = NaN
       this.#ranks[slot] = this.#groupRanks[slot] = Infinity
     }
     for (const one of others) for (const slot of slots) this.#compete(slot, one)
@@ -111,8 +114,7 @@ export class Sampler<One extends Sampled = Sampled> {
   }
 
   #compete(slot: number, one: One): boolean {
-    const holder = this.#holders[slot]
-    if (holder?.id === one.id && holder.peer === one.peer) {
+    if (this.#ids[slot] === one.id && this.#holders[slot]?.peer === one.peer) {
       this.#holders[slot] = one // its group may be another one now
       return false
     }
@@ -122,6 +124,7 @@ export class Sampler<One extends Sampled = Sampled> {
     const rank = this.#rank(slot, lowBits(one.id), highBits(one.id))
     if (groupRank === leastGroup && rank >= (this.#ranks[slot] as number)) return false
     this.#holders[slot] = one
+    this.#ids[slot] = one.id
     this.#ranks[slot] = rank
     this.#groupRanks[slot] = groupRank
     return true

@@ -70,14 +70,19 @@ export class Candidates {
 
   /** Those that answered our dials, the most stable first. */
   anchors(): BookEntry[] {
-    return [...this.#known.book.all()]
-      .filter(({ reachedSince }) => reachedSince > 0)
-      .sort((a, b) => a.reachedSince - b.reachedSince)
+    const reached: BookEntry[] = []
+    for (const entry of this.#known.book.all()) if (entry.reachedSince > 0) reached.push(entry)
+    return reached.sort((a, b) => a.reachedSince - b.reachedSince)
   }
 
   /** Whoever else there is: reached before heard of before lost. */
   others(): BookEntry[] {
-    return this.all().sort((a, b) => ORDER[a.standing] - ORDER[b.standing])
+    const {
+      reached = [],
+      heard = [],
+      lost = [],
+    } = Object.groupBy(this.all(), ({ standing }) => standing)
+    return [...reached, ...heard, ...lost]
   }
 
   /** Whom to see: of the sample, those we never met, then those we have not met for longest. */
@@ -116,5 +121,3 @@ export class Candidates {
     else if (this.#owed.length < limits.urgentDials) this.#owed.push(isDependable(entry))
   }
 }
-
-const ORDER = { reached: 0, heard: 1, lost: 2 }

@@ -70,7 +70,8 @@ export class Sampler<One extends Sampled = Sampled> {
 
   /** Who holds each slot. */
   *holders(): Generator<{ holder: One; rankedBy: 'id' | 'group' }> {
-    for (const [slot, holder] of this.#holders.entries()) {
+    for (let slot = 0; slot < limits.slots; slot++) {
+      const holder = this.#holders[slot]
       if (holder !== undefined) yield { holder, rankedBy: ranksIds(slot) ? 'id' : 'group' }
     }
   }

@@ -229,7 +229,7 @@ function groups(text: string): number[] | undefined {
 }
 
 function ipText(bytes: Uint8Array): string {
-  if (bytes.length === 4) return bytes.join('.')
+  if (bytes.length === 4) return `${bytes[0]}.${bytes[1]}.${bytes[2]}.${bytes[3]}`
   const words = Array.from({ length: 8 }, (_, i) =>
     (((bytes[2 * i] as number) << 8) | (bytes[2 * i + 1] as number)).toString(16),
   )

@@ -45,8 +45,8 @@ export interface BookEntry extends Learnt {
   group: number
   /** Whether this node may dial any of its addresses. */
   dialable: boolean
-  /** How often versions of this record are passed on. */
-  forwarding: TokenBucket
+  /** How often versions of this record are passed on; undefined until one was. */
+  forwarding: TokenBucket | undefined
 }
 
 export type Removal = 'left' | 'expired' | 'evicted' | 'unreachable'
@@ -136,24 +136,25 @@ export class AddressBook {
     const dialable = isDialable(learnt.record, this.#dialler)
     if (before !== undefined) {
       this.#uncount(before)
-      const { record, envelope } = learnt
-      const lastSeenAt = Math.max(before.lastSeenAt, learnt.lastSeenAt)
-      const renewed = {
-        record,
-        envelope,
-        lastSeenAt,
-        expiresAt,
-        standing,
-        misses: 0,
-        group,
-        dialable,
-      }
-      this.#recount(Object.assign(before, renewed))
+      before.record = learnt.record
+      before.envelope = learnt.envelope
+      before.lastSeenAt = Math.max(before.lastSeenAt, learnt.lastSeenAt)
+      before.expiresAt = expiresAt
+      before.standing = standing
+      before.misses = 0
+      before.group = group
+      before.dialable = dialable
+      this.#recount(before)
       return evicted
     }
+    // Written out: a spread literal would keep most of its fields elsewhere, and books are walked through all the time.
     const entry: BookEntry = {
-      ...learnt,
       peer,
+      id: learnt.id,
+      record: learnt.record,
+      envelope: learnt.envelope,
+      source: learnt.source,
+      lastSeenAt: learnt.lastSeenAt,
       expiresAt,
       standing,
       reachedSince: 0,
@@ -161,7 +162,7 @@ export class AddressBook {
       misses: 0,
       group,
       dialable,
-      forwarding: new TokenBucket(limits.forwardPerOrigin, now),
+      forwarding: undefined,
     }
     this.#entries.set(peer, entry)
     this.#byId.set(learnt.id, entry)
@@ -218,6 +219,12 @@ export class AddressBook {
     if (++entry.misses < patience) return false
     this.#stand(entry, 'lost')
     return true
+  }
+
+  /** Whether another version of the record may be passed on now; then it counts as passed on. */
+  mayForward(entry: BookEntry, now: Instant): boolean {
+    entry.forwarding ??= new TokenBucket(limits.forwardPerOrigin, now)
+    return entry.forwarding.take(1, now)
   }
 
   setScope(scope: Scope): void {

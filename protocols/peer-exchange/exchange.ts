@@ -781,7 +781,8 @@ export class PeerExchange implements Machine<Input, Output> {
     if (!isWelcome && this.#errands.owed(record, contact.peer, now).length === 0) return record.peer
     this.#verify(
       {
-        ...read.value,
+        record,
+        signed: read.value.signed,
         id,
         envelope: entry.envelope,
         carrier: contact.peer,
@@ -849,7 +850,7 @@ export class PeerExchange implements Machine<Input, Output> {
     this.#learn(job, now, out)
     const entry = this.book.get(record.peer)
     if (hops === undefined || hops >= limits.pushHops || isMereRenewal(before, record)) return
-    if (!entry?.forwarding.take(1, now)) return
+    if (entry === undefined || !this.book.mayForward(entry, now)) return
     this.#news.add(record.peer, hops + 1)
     this.#pushSoon(now)
   }

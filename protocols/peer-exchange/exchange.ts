@@ -883,10 +883,10 @@ export class PeerExchange implements Machine<Input, Output> {
   #enterIfInvited({ record, carrier, source }: Job, now: Instant): void {
     this.#strangers ??= new TokenBucket(limits.strangers, now)
     const isStranger = source === 'inbound' && carrier === record.peer
-    if (!isStranger || this.#strangers.take(1, now)) this.#enter(record.peer, now)
+    if (!isStranger || this.#strangers.take(1, now)) this.#enter(record.peer)
   }
 
-  #enter(peer: PeerKey, now: Instant): void {
+  #enter(peer: PeerKey): void {
     const entry = this.book.get(peer)
     if (entry === undefined || entry.standing === 'lost') return
     // Whom we cannot dial we could never find out about: such records would stay in the sample for nothing.

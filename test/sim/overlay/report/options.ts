@@ -49,8 +49,8 @@ const MOST_SEEDS = 1_000
 const LARGEST_SEED = 2 ** 32 - 1
 
 /**
- * What `--ci` has time for. An event costs about 20 µs in a world of thousands, whose state no cache holds; joining takes some 400
- * events a node, so 10,000 nodes need about 80 s only to form, and a minute more for what follows.
+ * What `--ci` has time for. An event costs 20 to 25 µs in a world of thousands, whose state no cache holds, and joining takes some
+ * 400 events a node: 10,000 nodes need a minute and a half only to form.
  */
 const CI = { n: 7_000, hours: 5 / 60 }
 

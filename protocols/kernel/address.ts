@@ -39,6 +39,8 @@ const PLAIN = new Set([
   'http',
 ])
 
+const ZERO = '0'.charCodeAt(0)
+
 type Component = [name: string, value: string]
 
 /** Reads a multiaddr of the shape host/port/…; undefined for anything else. */
@@ -85,7 +87,7 @@ export function endpointAddress(text: string): string {
 /** The family of a textual IP address; undefined when it is none. */
 export function familyOf(ip: string): Family | undefined {
   const bytes = ipBytes(ip)
-  return bytes === undefined ? undefined : bytes.length === 4 ? 'ip4' : 'ip6'
+  return bytes === undefined ? undefined : familyOfBytes(bytes)
 }
 
 /** The one way to write an IP address, so that equal addresses are equal strings. */
@@ -114,8 +116,7 @@ export function endpointFromBytes(bytes: Uint8Array): { ip: string; port: number
 /** How far an IP address can be seen; text that is no address is `unusable`. */
 export function scopeOf(ip: string): Scope {
   const bytes = ipBytes(ip)
-  if (bytes === undefined) return 'unusable'
-  return bytes.length === 4 ? scope4(bytes) : scope6(bytes)
+  return bytes === undefined ? 'unusable' : scopeOfBytes(bytes)
 }
 
 /**
@@ -170,11 +171,10 @@ function readHost([name, value]: Component):
   if (name === 'dns' || name === 'dns4' || name === 'dns6') {
     return { family: 'dns', host: value, scope: value === 'localhost' ? 'loopback' : 'public' }
   }
-  const host = name === 'ip4' || name === 'ip6' ? canonicalIp(value) : undefined
-  const family = host === undefined ? undefined : familyOf(host)
-  if (host === undefined || family === undefined) return undefined
-  if (name === 'ip4' && value.includes(':')) return undefined
-  return { family, host, scope: scopeOf(host) }
+  if (name !== 'ip6' && (name !== 'ip4' || value.includes(':'))) return undefined
+  const bytes = ipBytes(value)
+  if (bytes === undefined) return undefined
+  return { family: familyOfBytes(bytes), host: ipText(bytes), scope: scopeOfBytes(bytes) }
 }
 
 function readPort(text: string): number | undefined {
@@ -191,11 +191,23 @@ function lastPeer(components: Component[]): string | undefined {
   return components.findLast(([name]) => isPeer(name))?.[1]
 }
 
+/** Four numbers of one to three digits; character by character, since addresses are read all the time. */
 function ip4Bytes(text: string): Uint8Array | undefined {
-  const parts = text.split('.')
-  if (parts.length !== 4 || !parts.every((part) => /^\d{1,3}$/.test(part))) return undefined
-  const numbers = parts.map(Number)
-  return numbers.every((number) => number < 256) ? Uint8Array.from(numbers) : undefined
+  const bytes = new Uint8Array(4)
+  let [part, value, digits] = [0, 0, 0]
+  for (let i = 0; i < text.length; i++) {
+    const digit = text.charCodeAt(i) - ZERO
+    if (digit >= 0 && digit <= 9 && digits < 3) {
+      value = value * 10 + digit
+      digits++
+    } else if (text[i] === '.' && digits > 0 && value < 256 && part < 3) {
+      bytes[part++] = value
+      value = digits = 0
+    } else return undefined
+  }
+  if (part !== 3 || digits === 0 || value > 255) return undefined
+  bytes[3] = value
+  return bytes
 }
 
 function ip6Bytes(text: string): Uint8Array | undefined {
@@ -229,7 +241,7 @@ function groups(text: string): number[] | undefined {
 }
 
 function ipText(bytes: Uint8Array): string {
-  if (bytes.length === 4) return bytes.join('.')
+  if (bytes.length === 4) return `${bytes[0]}.${bytes[1]}.${bytes[2]}.${bytes[3]}`
   const words = Array.from({ length: 8 }, (_, i) =>
     (((bytes[2 * i] as number) << 8) | (bytes[2 * i + 1] as number)).toString(16),
   )
@@ -255,6 +267,14 @@ function isMapped(bytes: Uint8Array): boolean {
 
 function masked(bytes: Uint8Array, prefix: number): Uint8Array {
   return bytes.map((byte, i) => byte & ~(0xff >> Math.min(8, Math.max(0, prefix - 8 * i))))
+}
+
+function familyOfBytes(bytes: Uint8Array): Family {
+  return bytes.length === 4 ? 'ip4' : 'ip6'
+}
+
+function scopeOfBytes(bytes: Uint8Array): Scope {
+  return bytes.length === 4 ? scope4(bytes) : scope6(bytes)
 }
 
 function scope4(bytes: Uint8Array): Scope {

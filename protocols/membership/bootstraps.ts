@@ -23,6 +23,8 @@ export class Bootstraps {
   readonly #rng: Rng
   readonly #bootstraps = new Map<PeerKey, Bootstrap>()
   #reported = ''
+  /** Something happened to one since the last report. */
+  #changed = false
 
   constructor(rng: Rng) {
     this.#rng = rng
@@ -47,18 +49,25 @@ export class Bootstraps {
 
   /** Those to be dialled now. */
   due(needy: boolean, now: Instant): PeerKey[] {
-    return this.#waiting().flatMap((one) => (this.#at(one, needy) <= now ? [one.peer] : []))
+    const due: PeerKey[] = []
+    for (const one of this.#bootstraps.values()) {
+      if (whenDue(one, needy) <= now) due.push(one.peer)
+    }
+    return due
   }
 
   /** When the next one is due. */
   nextAt(needy: boolean): Instant {
-    return Math.min(...this.#waiting().map((one) => this.#at(one, needy)))
+    let next = Infinity
+    for (const one of this.#bootstraps.values()) next = Math.min(next, whenDue(one, needy))
+    return next
   }
 
   /** Returns whether its being there again is a sign that the overlay was split. */
   linked(peer: PeerKey, now: Instant): boolean {
     const one = this.#bootstraps.get(peer)
     if (one === undefined) return false
+    this.#changed = true
     const { failingSince } = one
     Object.assign(one, { linked: true, tries: 0, failingSince: undefined })
     return failingSince !== undefined && now - failingSince >= limits.silentBootstrapMs
@@ -68,6 +77,7 @@ export class Bootstraps {
   unlinked(peer: PeerKey, size: number, now: Instant): void {
     const one = this.#bootstraps.get(peer)
     if (one === undefined) return
+    this.#changed = true
     const urgentAt = now + backoffMs(1, limits.urgentBackoff, this.#rng)
     Object.assign(one, { linked: false, urgentAt, recontactAt: this.#recontact(now, size) })
   }
@@ -75,6 +85,7 @@ export class Bootstraps {
   failed(peer: PeerKey, size: number, now: Instant): void {
     const one = this.#bootstraps.get(peer)
     if (one === undefined) return
+    this.#changed = true
     one.tries++
     one.failingSince ??= now
     one.urgentAt = now + backoffMs(one.tries, limits.urgentBackoff, this.#rng)
@@ -84,20 +95,14 @@ export class Bootstraps {
 
   /** Those that cannot be reached, when they are others than at the last call. */
   report(): PeerKey[] | undefined {
+    if (!this.#changed) return undefined
+    this.#changed = false
     const unreachable = [...this.#bootstraps.values()]
       .filter(({ linked, tries }) => !linked && tries >= limits.bootstrapTries)
       .map(({ peer }) => peer)
     if (unreachable.join() === this.#reported) return undefined
     this.#reported = unreachable.join()
     return unreachable
-  }
-
-  #waiting(): Bootstrap[] {
-    return [...this.#bootstraps.values()].filter(({ linked }) => !linked)
-  }
-
-  #at({ urgentAt, recontactAt }: Bootstrap, needy: boolean): Instant {
-    return needy ? urgentAt : Math.max(urgentAt, recontactAt)
   }
 
   /** The larger the overlay, the more rarely each node calls, so that bootstraps are not drowned. */
@@ -110,4 +115,10 @@ export class Bootstraps {
     )
     return now + mean * (1 + recontactSpread * (2 * this.#rng() - 1))
   }
+}
+
+/** Never while it is linked. */
+function whenDue({ linked, urgentAt, recontactAt }: Bootstrap, needy: boolean): Instant {
+  if (linked) return Infinity
+  return needy ? urgentAt : Math.max(urgentAt, recontactAt)
 }

@@ -10,7 +10,7 @@ import { limits } from './limits.ts'
 /** What peer exchange knows, to be read. */
 export interface Acquaintances {
   readonly book: Pick<AddressBook, 'get' | 'all' | 'addresses' | 'valid' | 'count' | 'fresh'>
-  readonly sampler: Pick<Sampler, 'distinct' | 'holders' | 'estimate'>
+  readonly sampler: Pick<Sampler<BookEntry>, 'distinct' | 'holders' | 'estimate'>
   alternativesFor(peer: PeerKey, now: Instant): Entry[]
 }
 
@@ -59,7 +59,7 @@ export class Candidates {
    */
   *ofSample(fits: (entry: BookEntry) => boolean): Generator<BookEntry> {
     const classes = Map.groupBy(this.#sample().filter(fits), isDependable)
-    const share = this.#dependableShare()
+    const share = classes.size > 0 ? this.#dependableShare() : 0
     for (;;) {
       const wanted = this.#owed.shift() ?? this.#rng() < share
       const next = classes.get(wanted)?.pop() ?? classes.get(!wanted)?.pop()
@@ -70,14 +70,19 @@ export class Candidates {
 
   /** Those that answered our dials, the most stable first. */
   anchors(): BookEntry[] {
-    return [...this.#known.book.all()]
-      .filter(({ reachedSince }) => reachedSince > 0)
-      .sort((a, b) => a.reachedSince - b.reachedSince)
+    const reached: BookEntry[] = []
+    for (const entry of this.#known.book.all()) if (entry.reachedSince > 0) reached.push(entry)
+    return reached.sort((a, b) => a.reachedSince - b.reachedSince)
   }
 
   /** Whoever else there is: reached before heard of before lost. */
   others(): BookEntry[] {
-    return this.all().sort((a, b) => ORDER[a.standing] - ORDER[b.standing])
+    const {
+      reached = [],
+      heard = [],
+      lost = [],
+    } = Object.groupBy(this.all(), ({ standing }) => standing)
+    return [...reached, ...heard, ...lost]
   }
 
   /** Whom to see: of the sample, those we never met, then those we have not met for longest. */
@@ -92,18 +97,16 @@ export class Candidates {
   }
 
   #sample(): BookEntry[] {
-    const peers = shuffle([...this.#known.sampler.distinct()], this.#rng)
-    return peers.flatMap((peer) => this.#known.book.get(peer) ?? [])
+    return shuffle([...this.#known.sampler.distinct()], this.#rng)
   }
 
   /** Of the slots that rank ids: the others favour public peers, which are spread over more address groups. */
   #dependableShare(): number {
     let [dependable, all] = [0, 0]
     for (const { holder, rankedBy } of this.#known.sampler.holders()) {
-      const entry = rankedBy === 'id' ? this.#known.book.get(holder.peer) : undefined
-      if (entry === undefined) continue
+      if (rankedBy !== 'id') continue
       all++
-      if (isDependable(entry)) dependable++
+      if (isDependable(holder)) dependable++
     }
     return all === 0 ? 1 : dependable / all
   }
@@ -118,5 +121,3 @@ export class Candidates {
     else if (this.#owed.length < limits.urgentDials) this.#owed.push(isDependable(entry))
   }
 }
-
-const ORDER = { reached: 0, heard: 1, lost: 2 }

@@ -1,8 +1,9 @@
+import { Alarms } from '../kernel/alarms.ts'
+import type { Due } from '../kernel/alarms.ts'
 import { BoundedMap } from '../kernel/bounded.ts'
 import type { Instant, Machine, Tick } from '../kernel/machine.ts'
 import { jittered } from '../kernel/rng.ts'
 import type { Rng } from '../kernel/rng.ts'
-import { Timers } from '../kernel/timers.ts'
 import { TokenBucket } from '../kernel/token-bucket.ts'
 import type { BookEntry } from '../peer-exchange/address-book.ts'
 import { groupOfAddress } from '../peer-exchange/groups.ts'
@@ -96,15 +97,7 @@ export interface MembershipOptions {
   trusted: boolean
 }
 
-type Alarm =
-  | 'fill'
-  | 'alone'
-  | 'visit'
-  | 'rotate'
-  | 'healed'
-  | `silent ${PeerKey}`
-  | `errand ${PeerKey}`
-  | `direct ${PeerKey}`
+type Alarm = 'fill' | 'alone' | 'visit' | 'rotate' | 'healed' | 'silent' | 'errand' | 'direct'
 
 /**
  * Decides who this node's neighbours are: whom it chooses, whom it accepts, whom it visits to see the rest of the
@@ -126,7 +119,7 @@ export class Membership implements Machine<Input, Output> {
   readonly #bootstraps: Bootstraps
   readonly #healing = new Healing()
   readonly #targets = new Targets()
-  readonly #timers = new Timers<Alarm>()
+  readonly #timers = new Alarms<Alarm>()
   #dependable = false
   /** Another one is being looked for, to take the place of an old one. */
   #rotating = false
@@ -230,15 +223,15 @@ export class Membership implements Machine<Input, Output> {
     return out
   }
 
-  #wake(alarm: Alarm, now: Instant, out: Output[]): void {
-    const [name, peer = ''] = alarm.split(' ')
-    if (name === 'silent') this.#dialFailed(peer, now, out)
-    else if (name === 'errand') this.#giveUp(peer, limits.retryMs.refused, now, out)
-    else if (name === 'direct') this.#directOrNot(peer, now, out)
-    else if (name === 'visit') this.#visit(now, out)
-    else if (name === 'rotate') this.#rotate(now, out)
-    else if (name === 'healed') this.#healed(now, out)
-    else if (name === 'alone' && !this.#hasLinks()) {
+  #wake({ kind, subject }: Due<Alarm>, now: Instant, out: Output[]): void {
+    const peer = String(subject)
+    if (kind === 'silent') this.#dialFailed(peer, now, out)
+    else if (kind === 'errand') this.#giveUp(peer, limits.retryMs.refused, now, out)
+    else if (kind === 'direct') this.#directOrNot(peer, now, out)
+    else if (kind === 'visit') this.#visit(now, out)
+    else if (kind === 'rotate') this.#rotate(now, out)
+    else if (kind === 'healed') this.#healed(now, out)
+    else if (kind === 'alone' && !this.#hasLinks()) {
       this.#alone = true
       out.push({ type: 'alone', alone: true })
     }
@@ -264,13 +257,13 @@ export class Membership implements Machine<Input, Output> {
     const before = this.#contacts.get(peer)
     const purpose = this.#dials.get(peer)
     this.#dials.delete(peer)
-    this.#timers.clear(`silent ${peer}`)
+    this.#timers.clear('silent', peer)
     if (before !== undefined) {
       before.limited = limited
       if (address !== undefined) before.group = groupOfAddress(address)
       if (purpose !== undefined && before.errand === undefined) {
         before.errand = purpose
-        this.#timers.set(`errand ${peer}`, now + limits.errandMs)
+        this.#timers.set('errand', now + limits.errandMs, peer)
       }
       this.#advance(before, now, out)
       return
@@ -291,7 +284,7 @@ export class Membership implements Machine<Input, Output> {
       wasLost: entry?.standing === 'lost',
     }
     this.#contacts.set(peer, contact)
-    if (purpose !== undefined) this.#timers.set(`errand ${peer}`, now + limits.errandMs)
+    if (purpose !== undefined) this.#timers.set('errand', now + limits.errandMs, peer)
   }
 
   #unlinked(peer: PeerKey, now: Instant, out: Output[]): void {
@@ -300,9 +293,9 @@ export class Membership implements Machine<Input, Output> {
     this.#contacts.delete(peer)
     this.#spared.delete(peer)
     this.#forgetAsk(peer)
-    this.#timers.clear(`errand ${peer}`)
-    this.#timers.clear(`direct ${peer}`)
-    this.#bootstraps.unlinked(peer, this.#size(), now)
+    this.#timers.clear('errand', peer)
+    this.#timers.clear('direct', peer)
+    if (this.#bootstraps.has(peer)) this.#bootstraps.unlinked(peer, this.#size(), now)
     if (contact.chosen || contact.accepted) {
       this.#count(contact, -1)
       out.push({ type: 'neighbour-lost', peer })
@@ -331,12 +324,12 @@ export class Membership implements Machine<Input, Output> {
     if (errand === undefined || !greeted) return
     if (errand === 'visit') {
       out.push({ type: 'pull', peer })
-    } else if (contact.limited && !this.#timers.has(`direct ${peer}`)) {
-      this.#timers.clear(`errand ${peer}`)
-      this.#timers.set(`direct ${peer}`, now + limits.directMs)
+    } else if (contact.limited && !this.#timers.has('direct', peer)) {
+      this.#timers.clear('errand', peer)
+      this.#timers.set('direct', now + limits.directMs, peer)
       out.push({ type: 'want-direct', peer })
     } else if (!contact.limited) {
-      this.#timers.clear(`direct ${peer}`)
+      this.#timers.clear('direct', peer)
       this.#askFor(contact, now, out)
     }
   }
@@ -345,7 +338,7 @@ export class Membership implements Machine<Input, Output> {
     const contact = this.#contacts.get(peer)
     if (contact?.errand !== 'visit') return
     contact.errand = undefined
-    this.#timers.clear(`errand ${peer}`)
+    this.#timers.clear('errand', peer)
     // A node that has next to no neighbours, and knows nobody else, keeps whom it has just seen.
     if (this.#needy && this.#candidates.isSmall && !contact.limited) this.#court(contact, now, out)
     else this.#releaseIfIdle(contact, out)
@@ -368,8 +361,8 @@ export class Membership implements Machine<Input, Output> {
     }
     contact.errand = undefined
     this.#forgetAsk(peer)
-    this.#timers.clear(`errand ${peer}`)
-    this.#timers.clear(`direct ${peer}`)
+    this.#timers.clear('errand', peer)
+    this.#timers.clear('direct', peer)
     this.#releaseIfIdle(contact, out)
   }
 
@@ -396,7 +389,7 @@ export class Membership implements Machine<Input, Output> {
   #askFor(contact: Contact, now: Instant, out: Output[]): void {
     const { peer } = contact
     if (contact.chosen) return
-    this.#timers.set(`errand ${peer}`, now + limits.errandMs)
+    this.#timers.set('errand', now + limits.errandMs, peer)
     if ([...this.#asks.values()].includes(peer)) return
     const exchange = this.#nextExchange()
     this.#asks.set(exchange, peer) // one a contact at most
@@ -432,8 +425,8 @@ export class Membership implements Machine<Input, Output> {
   #choose(contact: Contact, now: Instant, out: Output[]): void {
     const { peer } = contact
     contact.errand = undefined
-    this.#timers.clear(`errand ${peer}`)
-    this.#timers.clear(`direct ${peer}`)
+    this.#timers.clear('errand', peer)
+    this.#timers.clear('direct', peer)
     this.#candidates.linked()
     if (!contact.chosen) {
       if (contact.accepted) this.#acceptedCount--
@@ -603,16 +596,19 @@ export class Membership implements Machine<Input, Output> {
 
   #fill(now: Instant, out: Output[]): void {
     this.#callBootstraps(now, out)
-    const next: Instant[] = [this.#bootstraps.nextAt(this.#needy)]
+    const called = this.#bootstraps.nextAt(this.#needy)
     const everybody = this.#candidates.everybody
-    if (everybody || this.#missing() > 0) next.push(this.#chooseMore(everybody, now, out))
-    const at = Math.min(...next.filter((one) => one > now))
-    if (Number.isFinite(at)) this.#timers.set('fill', at)
+    const more = everybody || this.#missing() > 0
+    const again = more ? this.#chooseMore(everybody, now, out) : Infinity
+    // What is over already waits for something else to happen.
+    const at = Math.min(called > now ? called : Infinity, again > now ? again : Infinity)
+    if (at < Infinity) this.#timers.set('fill', at)
     else this.#timers.clear('fill')
   }
 
   #callBootstraps(now: Instant, out: Output[]): void {
     const due = this.#bootstraps.due(this.#needy, now)
+    if (due.length === 0) return
     const waiting = this.#known.book.valid > 0 && this.#missing() > 0
     const most = waiting ? limits.bootstrapDials : limits.dials
     for (const peer of due.slice(0, most)) {
@@ -680,7 +676,7 @@ export class Membership implements Machine<Input, Output> {
   /** A link that is there already may become one that is kept. */
   #court(contact: Contact, now: Instant, out: Output[]): void {
     contact.errand = 'neighbour'
-    this.#timers.set(`errand ${contact.peer}`, now + limits.errandMs)
+    this.#timers.set('errand', now + limits.errandMs, contact.peer)
     this.#advance(contact, now, out)
   }
 
@@ -698,7 +694,7 @@ export class Membership implements Machine<Input, Output> {
       return false
     }
     this.#dials.set(peer, purpose)
-    this.#timers.set(`silent ${peer}`, now + limits.silentMs)
+    this.#timers.set('silent', now + limits.silentMs, peer)
     out.push({ type: 'dial', peer, addresses, purpose })
     return true
   }
@@ -709,8 +705,8 @@ export class Membership implements Machine<Input, Output> {
     this.#dials.delete(peer)
     if (purpose === 'neighbour') this.#noNeighbour(peer)
     else this.#foundNobody(peer, now)
-    this.#timers.clear(`silent ${peer}`)
-    this.#bootstraps.failed(peer, this.#size(), now)
+    this.#timers.clear('silent', peer)
+    if (this.#bootstraps.has(peer)) this.#bootstraps.failed(peer, this.#size(), now)
     if (this.#known.book.get(peer)?.standing === 'lost' && !this.#candidates.everybody) {
       this.#rests.lost(peer, now)
     } else this.#rest(peer, now)

@@ -17,6 +17,8 @@ interface Account {
  */
 export class Accounts {
   readonly #accounts = new BoundedMap<PeerKey, Account>(limits.accounts)
+  /** Until when anybody is: mostly nobody is, and every contact is asked about again and again. */
+  #someShunnedUntil: Instant = 0
 
   /** Whether the peer may have `amount` more of that kind now. */
   admits(peer: PeerKey, kind: Rated, amount: number, now: Instant): boolean {
@@ -34,11 +36,14 @@ export class Accounts {
   }
 
   isShunned(peer: PeerKey, now: Instant): boolean {
+    if (this.#someShunnedUntil <= now) return false
     return (this.#accounts.get(peer)?.shunnedUntil ?? 0) > now
   }
 
   #charge(account: Account, cost: number, now: Instant): void {
-    if (!account.patience.take(cost, now)) account.shunnedUntil = now + limits.shunMs
+    if (account.patience.take(cost, now)) return
+    account.shunnedUntil = now + limits.shunMs
+    this.#someShunnedUntil = Math.max(this.#someShunnedUntil, account.shunnedUntil)
   }
 
   #of(peer: PeerKey, now: Instant): Account {

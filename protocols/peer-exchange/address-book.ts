@@ -4,8 +4,8 @@ import { shuffle } from '../kernel/rng.ts'
 import type { Rng } from '../kernel/rng.ts'
 import { TokenBucket } from '../kernel/token-bucket.ts'
 import { groupOf } from './groups.ts'
-import { usableAddresses } from './hygiene.ts'
-import type { Scope } from './hygiene.ts'
+import { isDialable, usableAddresses } from './hygiene.ts'
+import type { Dialler, Scope } from './hygiene.ts'
 import { fold } from './ids.ts'
 import { limits } from './limits.ts'
 import { expiryOf } from './record.ts'
@@ -30,7 +30,7 @@ export interface Learnt {
   lastSeenAt: Instant
 }
 
-/** What the book holds of one peer. */
+/** What the book holds of one peer: the same object for as long as it does. */
 export interface BookEntry extends Learnt {
   peer: PeerKey
   expiresAt: Instant
@@ -43,8 +43,10 @@ export interface BookEntry extends Learnt {
   misses: number
   /** The address group it is counted in. */
   group: number
-  /** How often versions of this record are passed on. */
-  forwarding: TokenBucket
+  /** Whether this node may dial any of its addresses. */
+  dialable: boolean
+  /** How often versions of this record are passed on; undefined until one was. */
+  forwarding: TokenBucket | undefined
 }
 
 export type Removal = 'left' | 'expired' | 'evicted' | 'unreachable'
@@ -54,18 +56,16 @@ export type Removal = 'left' | 'expired' | 'evicted' | 'unreachable'
  * loses its oldest, so that a peer that tells without end only pushes out what it told itself.
  */
 export class AddressBook {
-  readonly #self: PeerKey
   readonly #entries = new Map<PeerKey, BookEntry>()
-  readonly #byId = new Map<number, PeerKey>()
+  readonly #byId = new Map<number, BookEntry>()
   readonly #counts: Record<Standing, number> = { heard: 0, reached: 0, lost: 0 }
   /** Departures, by peer: a copy of an older record must not bring the peer back. */
   readonly #tombstones = new BoundedMap<PeerKey, { seq: number; until: Instant }>(limits.tombstones)
-  #scope: Scope
+  #dialler: Dialler
   #setHash = 0
 
   constructor(self: PeerKey, scope: Scope) {
-    this.#self = self
-    this.#scope = scope
+    this.#dialler = { self, scope }
   }
 
   get size(): number {
@@ -91,8 +91,7 @@ export class AddressBook {
   }
 
   byId(id: number): BookEntry | undefined {
-    const peer = this.#byId.get(id)
-    return peer === undefined ? undefined : this.#entries.get(peer)
+    return this.#byId.get(id)
   }
 
   /** Everybody in the book, the lost included. */
@@ -114,7 +113,7 @@ export class AddressBook {
   addresses(peer: PeerKey): RecordAddress[] {
     const record = this.#entries.get(peer)?.record
     if (record === undefined) return []
-    return usableAddresses(peer, record.addresses, { self: this.#self, scope: this.#scope })
+    return usableAddresses(record, this.#dialler)
   }
 
   /** Whether a record of that age would change anything. */
@@ -133,22 +132,40 @@ export class AddressBook {
     const hoped = before?.standing === 'reached' ? 'reached' : 'heard'
     const standing = expiresAt <= now ? 'lost' : hoped
     const evicted = before?.standing === standing ? undefined : this.#makeRoom(standing)
-    if (before !== undefined) this.#uncount(before)
+    const group = groupOf(learnt.record)
+    const dialable = isDialable(learnt.record, this.#dialler)
+    if (before !== undefined) {
+      this.#uncount(before)
+      before.record = learnt.record
+      before.envelope = learnt.envelope
+      before.lastSeenAt = Math.max(before.lastSeenAt, learnt.lastSeenAt)
+      before.expiresAt = expiresAt
+      before.standing = standing
+      before.misses = 0
+      before.group = group
+      before.dialable = dialable
+      this.#recount(before)
+      return evicted
+    }
+    // Written out: a spread literal would keep most of its fields elsewhere, and books are walked through all the time.
     const entry: BookEntry = {
-      ...learnt,
       peer,
-      source: before?.source ?? learnt.source,
-      lastSeenAt: Math.max(before?.lastSeenAt ?? 0, learnt.lastSeenAt),
+      id: learnt.id,
+      record: learnt.record,
+      envelope: learnt.envelope,
+      source: learnt.source,
+      lastSeenAt: learnt.lastSeenAt,
       expiresAt,
       standing,
-      reachedSince: before?.reachedSince ?? 0,
-      metAt: before?.metAt ?? 0,
+      reachedSince: 0,
+      metAt: 0,
       misses: 0,
-      group: groupOf(learnt.record),
-      forwarding: before?.forwarding ?? new TokenBucket(limits.forwardPerOrigin, now),
+      group,
+      dialable,
+      forwarding: undefined,
     }
     this.#entries.set(peer, entry)
-    this.#byId.set(learnt.id, peer)
+    this.#byId.set(learnt.id, entry)
     this.#recount(entry)
     return evicted
   }
@@ -163,7 +180,7 @@ export class AddressBook {
     const entry = this.#entries.get(peer)
     if (entry === undefined) return false
     this.#uncount(entry)
-    if (this.#byId.get(entry.id) === peer) this.#byId.delete(entry.id)
+    if (this.#byId.get(entry.id) === entry) this.#byId.delete(entry.id)
     return this.#entries.delete(peer)
   }
 
@@ -204,8 +221,17 @@ export class AddressBook {
     return true
   }
 
+  /** Whether another version of the record may be passed on now; then it counts as passed on. */
+  mayForward(entry: BookEntry, now: Instant): boolean {
+    entry.forwarding ??= new TokenBucket(limits.forwardPerOrigin, now)
+    return entry.forwarding.take(1, now)
+  }
+
   setScope(scope: Scope): void {
-    this.#scope = scope
+    this.#dialler = { ...this.#dialler, scope }
+    for (const entry of this.#entries.values()) {
+      entry.dialable = isDialable(entry.record, this.#dialler)
+    }
   }
 
   /** Gives up those whose time is over, and forgets those given up long ago. Returns the former. */
@@ -247,9 +273,10 @@ export class AddressBook {
   /** Somebody of the same standing leaves when it is full. The reached are only counted down to being heard of. */
   #makeRoom(standing: Standing, newcomer?: BookEntry): PeerKey | undefined {
     if (this.#counts[standing] < limits[standing]) return undefined
-    const all = [...this.#entries.values()].filter(
-      (one) => one.standing === standing && one !== newcomer,
-    )
+    const all: BookEntry[] = []
+    for (const one of this.#entries.values()) {
+      if (one.standing === standing && one !== newcomer) all.push(one)
+    }
     if (standing === 'reached') {
       const victim = leastStable(all)
       return victim && this.#stand(victim, 'heard')
@@ -268,23 +295,24 @@ export function isFresh(entry: BookEntry | undefined, now: Instant): entry is Bo
 
 /** Those of the source that told the most of them. */
 function mostTold(entries: BookEntry[]): BookEntry[] {
-  const bySource = Map.groupBy(entries, ({ source }) => source)
-  return [...bySource.values()].reduce(
-    (most, told) => (told.length > most.length ? told : most),
-    [],
-  )
+  const told = new Map<Source, number>()
+  for (const { source } of entries) told.set(source, (told.get(source) ?? 0) + 1)
+  let [loudest, most]: [Source | undefined, number] = [undefined, 0]
+  for (const [source, count] of told) if (count > most) [loudest, most] = [source, count]
+  return entries.filter(({ source }) => source === loudest)
 }
 
 function oldest(entries: BookEntry[]): BookEntry | undefined {
-  return least(entries, ({ lastSeenAt }) => lastSeenAt)
+  let old: BookEntry | undefined
+  for (const one of entries) if (old === undefined || one.lastSeenAt < old.lastSeenAt) old = one
+  return old
 }
 
 /** Reached last for the first time: who was there for long will be there for long. */
 function leastStable(entries: BookEntry[]): BookEntry | undefined {
-  return least(entries, ({ reachedSince }) => -reachedSince)
-}
-
-function least(entries: BookEntry[], by: (entry: BookEntry) => number): BookEntry | undefined {
-  if (entries.length === 0) return undefined
-  return entries.reduce((old, entry) => (by(entry) < by(old) ? entry : old))
+  let young: BookEntry | undefined
+  for (const one of entries) {
+    if (young === undefined || one.reachedSince > young.reachedSince) young = one
+  }
+  return young
 }

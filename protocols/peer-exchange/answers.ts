@@ -22,7 +22,7 @@ export interface Sources {
   ownId: number
   own: OwnRecord
   book: AddressBook
-  sampler: Sampler
+  sampler: Sampler<BookEntry>
   accounts: Accounts
   notation: Notation
   rng: Rng
@@ -62,15 +62,14 @@ export class Answers {
     if (frame.setHash === this.setHash()) return { type: 'sample', ids: [], seqLo: [], same: true }
     const most = Math.max(1, Math.min(frame.max, limits.sampleIds))
     const sampled = this.#named(now).filter((one) => !contact.sent.has(one.id, one.record.seq))
-    const ours = own.envelope === undefined ? [] : [{ id: ownId, seq: own.seq }]
     const others = sampled.length < most ? sampled : shuffle(sampled, rng).slice(0, most - 1)
-    const versions = [...ours, ...others.map(({ id, record }) => ({ id, seq: record.seq }))]
-    return {
-      type: 'sample',
-      ids: versions.map(({ id }) => id),
-      seqLo: versions.map(({ seq }) => lowBits(seq)),
-      same: false,
+    const ids = others.map(({ id }) => id)
+    const seqLo = others.map(({ record }) => lowBits(record.seq))
+    if (own.envelope !== undefined) {
+      ids.unshift(ownId)
+      seqLo.unshift(lowBits(own.seq))
     }
+    return { type: 'sample', ids, seqLo, same: false }
   }
 
   /** The records asked for, as many as fit; no version twice to one peer. */
@@ -133,8 +132,7 @@ export class Answers {
   #named(now: Instant): BookEntry[] {
     const { book, sampler } = this.#from
     if (this.#isSmall) return book.fresh(now)
-    const entries = sampler.distinct().map((peer) => book.get(peer))
-    return entries.filter((entry) => isFresh(entry, now))
+    return sampler.distinct().filter((entry) => isFresh(entry, now))
   }
 
   /** As many entries for a contact as fit beside others, noted as what it now has. */
@@ -145,8 +143,12 @@ export class Answers {
     now: Instant,
     beside: Entry[] = [],
   ): Entry[] {
-    const fresh = entries.filter(({ id, record }) => !contact.sent.has(id, record.seq))
-    const all = [...beside, ...fresh.slice(0, most).map((entry) => toEntry(entry, now))]
+    const fresh: BookEntry[] = []
+    for (const one of entries) {
+      if (fresh.length === most) break
+      if (!contact.sent.has(one.id, one.record.seq)) fresh.push(one)
+    }
+    const all = [...beside, ...fresh.map((entry) => toEntry(entry, now))]
     const chosen = fitting(all, most).slice(beside.length)
     for (const { id, record } of fresh.slice(0, chosen.length)) contact.sent.add(id, record.seq)
     return chosen

@@ -27,6 +27,7 @@ export class Errands {
 
   /** Who has asked for such a peer, the carrier itself left out. */
   owed(record: PeerRecord, carrier: PeerKey, now: Instant): PeerKey[] {
+    if (this.#errands.length === 0) return []
     const open = this.#errands.filter(({ until, asker }) => until > now && asker !== carrier)
     const met = open.filter(({ peers, ...sought }) =>
       peers.length > 0 ? peers.includes(record.peer) : offers({ record }, sought),

@@ -1,12 +1,13 @@
+import { Alarms } from '../kernel/alarms.ts'
+import type { Due } from '../kernel/alarms.ts'
 import { BoundedMap } from '../kernel/bounded.ts'
 import type { Instant, Machine, Tick } from '../kernel/machine.ts'
 import { jittered, shuffle } from '../kernel/rng.ts'
 import type { Rng } from '../kernel/rng.ts'
-import { Timers } from '../kernel/timers.ts'
 import { TokenBucket } from '../kernel/token-bucket.ts'
 import { Accounts } from './accounts.ts'
-import { AddressBook } from './address-book.ts'
-import type { Removal, Source } from './address-book.ts'
+import { AddressBook, isFresh } from './address-book.ts'
+import type { BookEntry, Removal, Source } from './address-book.ts'
 import { Answers, ERR_BUSY, ERR_NETWORK_DIFFERENT, err } from './answers.ts'
 import type { Fault } from './codec.ts'
 import { newContact } from './contact.ts'
@@ -20,7 +21,7 @@ import type { Scope } from './hygiene.ts'
 import { isAhead } from './ids.ts'
 import { limits } from './limits.ts'
 import type { Entry, Frame, FrameOf } from './messages.ts'
-import { News } from './news.ts'
+import { framesFor, News } from './news.ts'
 import type { Version } from './news.ts'
 import { OwnRecord } from './own-record.ts'
 import { readEnvelope } from './read-envelope.ts'
@@ -122,9 +123,10 @@ type Alarm =
   | 'push'
   | 'sweep'
   | 'renew'
-  | `greet ${PeerKey}`
-  | `ask ${number}`
-  | `find ${string}`
+  /** About a peer, a question of ours and a search. */
+  | 'greet'
+  | 'ask'
+  | 'find'
 
 /**
  * Decides whom to ask for peers, what to believe of the answers, and whom to tell. The time it is given must
@@ -132,7 +134,7 @@ type Alarm =
  */
 export class PeerExchange implements Machine<Input, Output> {
   readonly book: AddressBook
-  readonly sampler: Sampler
+  readonly sampler: Sampler<BookEntry>
   readonly #self: PeerKey
   readonly #ownId: number
   readonly #networkId: bigint
@@ -150,7 +152,7 @@ export class PeerExchange implements Machine<Input, Output> {
   readonly #news = new News()
   readonly #verification: Verification
   readonly #answers: Answers
-  readonly #timers = new Timers<Alarm>()
+  readonly #timers = new Alarms<Alarm>()
   #strangers: TokenBucket | undefined
   #joinedAt: Instant | undefined
   #pulls = 0
@@ -254,20 +256,20 @@ export class PeerExchange implements Machine<Input, Output> {
 
   /** Deadlines were set on a clock that has been put back since: all of them are due again now. */
   #clockSetBack(now: Instant): void {
-    const alarms: Alarm[] = this.#timers.takeDue(Infinity)
-    for (const alarm of alarms) this.#timers.set(alarm, now)
+    for (const { kind, subject } of this.#timers.takeDue(Infinity)) {
+      this.#timers.set(kind, now, subject)
+    }
   }
 
-  #wake(alarm: Alarm, now: Instant, out: Output[]): void {
-    const [name, subject = ''] = alarm.split(' ')
-    if (name === 'publish' || name === 'refresh' || name === 'signing') this.#publish(now, out)
-    else if (name === 'pull') this.#pullInTurn(now, out)
-    else if (name === 'push') this.#push(now, out)
-    else if (name === 'sweep') this.#sweep(now, out)
-    else if (name === 'renew') this.#renew(now)
-    else if (name === 'greet') this.#greet(subject, now, out)
-    else if (name === 'ask') this.#answer(Number(subject), undefined, now, out)
-    else this.#endFind(subject, out)
+  #wake({ kind, subject }: Due<Alarm>, now: Instant, out: Output[]): void {
+    if (kind === 'publish' || kind === 'refresh' || kind === 'signing') this.#publish(now, out)
+    else if (kind === 'pull') this.#pullInTurn(now, out)
+    else if (kind === 'push') this.#push(now, out)
+    else if (kind === 'sweep') this.#sweep(now, out)
+    else if (kind === 'renew') this.#renew(now)
+    else if (kind === 'greet') this.#greet(String(subject), now, out)
+    else if (kind === 'ask') this.#answer(Number(subject), undefined, now, out)
+    else this.#endFind(String(subject), out)
   }
 
   // --- our own record -----------------------------------------------------------------------------------
@@ -301,7 +303,7 @@ export class PeerExchange implements Machine<Input, Output> {
     }
     this.#pushSoon(now)
     for (const { peer } of this.#contacts.values()) {
-      if (!this.#timers.has(`greet ${peer}`)) this.#greet(peer, now, out)
+      if (!this.#timers.has('greet', peer)) this.#greet(peer, now, out)
     }
   }
 
@@ -337,7 +339,7 @@ export class PeerExchange implements Machine<Input, Output> {
     this.#meet(contact, now, out)
     // One of both greets: the dialler at once, the other side if nothing came.
     if (dialled) this.#greet(peer, now, out)
-    else this.#timers.set(`greet ${peer}`, now + limits.greetAfterMs)
+    else this.#timers.set('greet', now + limits.greetAfterMs, peer)
   }
 
   #sentTo(peer: PeerKey): Sent {
@@ -361,7 +363,7 @@ export class PeerExchange implements Machine<Input, Output> {
 
   #unlinked(peer: PeerKey): void {
     this.#contacts.delete(peer)
-    this.#timers.clear(`greet ${peer}`)
+    this.#timers.clear('greet', peer)
     if (this.#contacts.size === 0) this.#timers.clear('pull')
   }
 
@@ -387,7 +389,7 @@ export class PeerExchange implements Machine<Input, Output> {
       seenAddr: contact.seenAddr,
     }
     if (!this.#ask('hello', contact, frame, now, out)) {
-      this.#timers.set(`greet ${peer}`, now + limits.greetAgainMs)
+      this.#timers.set('greet', now + limits.greetAgainMs, peer)
       return
     }
     contact.greeting = 'asked'
@@ -402,7 +404,7 @@ export class PeerExchange implements Machine<Input, Output> {
 
   #renew(now: Instant): void {
     this.#timers.set('renew', now + jittered(limits.slotRenewalMs, 0.5, this.#rng))
-    this.sampler.renew(this.#others(now), now)
+    this.sampler.renew(this.#others(now))
   }
 
   // --- asking -------------------------------------------------------------------------------------------
@@ -419,7 +421,7 @@ export class PeerExchange implements Machine<Input, Output> {
     const exchange = this.#nextExchange()
     this.#asks.set(exchange, { kind, peer, rest: more.rest ?? [], about: more.about })
     // The driver has the same deadline; ours only counts if it forgets.
-    this.#timers.set(`ask ${exchange}`, now + limits.answerMs * 2)
+    this.#timers.set('ask', now + limits.answerMs * 2, exchange)
     out.push({ type: 'ask', exchange, peer, frame })
     return true
   }
@@ -465,9 +467,10 @@ export class PeerExchange implements Machine<Input, Output> {
 
   /** Contacts in good standing, in random order. */
   #audience(now: Instant): Contact[] {
-    const standing = [...this.#contacts.values()].filter(
-      ({ peer }) => !this.#accounts.isShunned(peer, now),
-    )
+    const standing: Contact[] = []
+    for (const contact of this.#contacts.values()) {
+      if (!this.#accounts.isShunned(contact.peer, now)) standing.push(contact)
+    }
     return shuffle(standing, this.#rng)
   }
 
@@ -481,7 +484,7 @@ export class PeerExchange implements Machine<Input, Output> {
     const ask = this.#asks.get(exchange)
     if (ask === undefined) return
     this.#asks.delete(exchange)
-    this.#timers.clear(`ask ${exchange}`)
+    this.#timers.clear('ask', exchange)
     const contact = this.#contacts.get(ask.peer)
     if (contact !== undefined && ask.kind === 'hello') this.#greetedOrNot(contact, frame, now, out)
     const heeded = contact !== undefined && this.#heed(ask, contact, frame, now, out)
@@ -496,13 +499,13 @@ export class PeerExchange implements Machine<Input, Output> {
     if (frame?.type === 'helloAck') this.#greeted(contact, now, out)
     else if (frame?.type !== 'err' || frame.code !== ERR_NETWORK_DIFFERENT) {
       contact.greeting = 'waiting'
-      this.#timers.set(`greet ${contact.peer}`, now + limits.greetAgainMs)
+      this.#timers.set('greet', now + limits.greetAgainMs, contact.peer)
     }
   }
 
   #greeted(contact: Contact, now: Instant, out: Output[]): void {
     contact.greeting = 'done'
-    this.#timers.clear(`greet ${contact.peer}`)
+    this.#timers.clear('greet', contact.peer)
     this.#meet(contact, now, out)
     out.push({ type: 'greeted', peer: contact.peer })
   }
@@ -543,8 +546,8 @@ export class PeerExchange implements Machine<Input, Output> {
   #missing({ ids, seqLo, same }: FrameOf<'sample'>): number[] {
     if (same) return []
     const missing = new Set<number>()
-    for (const [i, id] of ids.entries()) {
-      const lo = seqLo[i] ?? 0
+    for (let i = 0; i < ids.length; i++) {
+      const [id, lo] = [ids[i] as number, seqLo[i] ?? 0]
       const known = id === this.#ownId ? this.#own.seq : this.book.byId(id)?.record.seq
       // Our own id can be ahead: an earlier run without its book, under a clock that was.
       const isNews =
@@ -607,7 +610,7 @@ export class PeerExchange implements Machine<Input, Output> {
     // Of a small overlay those we are linked to know everybody.
     const hops = this.#isSmall ? 0 : limits.findHops
     const question = this.#finds.begin(key, wanted, hops > 0)
-    this.#timers.set(`find ${key}`, now + limits.searchMs)
+    this.#timers.set('find', now + limits.searchMs, key)
     const frame = findFrame(wanted, peer, hops)
     for (const contact of this.#audience(now).slice(0, limits.findFanout)) {
       if (this.#ask('find', contact, frame, now, out, { about: key })) question.left++
@@ -633,7 +636,7 @@ export class PeerExchange implements Machine<Input, Output> {
   }
 
   #endFind(key: string, out: Output[]): void {
-    this.#timers.clear(`find ${key}`)
+    this.#timers.clear('find', key)
     const wanted = this.#finds.end(key)?.wanted
     if (wanted === undefined) return
     if ('peer' in wanted) out.push({ type: 'resolved', peer: wanted.peer })
@@ -772,12 +775,14 @@ export class PeerExchange implements Machine<Input, Output> {
     const { record } = read.value
     const id = this.#notation.idOf(record.peer)
     contact.sent.add(id, record.seq)
+    if (!this.#isNews(record, now)) return record.peer
     const isAsked = asked === undefined ? !unasked : asked.has(id)
     const isWelcome = isAsked || this.#isWelcome(record, id, contact)
     if (!isWelcome && this.#errands.owed(record, contact.peer, now).length === 0) return record.peer
-    this.#submit(
+    this.#verify(
       {
-        ...read.value,
+        record,
+        signed: read.value.signed,
         id,
         envelope: entry.envelope,
         carrier: contact.peer,
@@ -803,11 +808,13 @@ export class PeerExchange implements Machine<Input, Output> {
     )
   }
 
-  /** What is not news is dropped before it costs a signature check. */
-  #submit(job: Job, now: Instant, out: Output[]): void {
-    const { peer, seq } = job.record
-    const isNews = peer === this.#self ? seq > this.#own.seq : this.book.isNews(peer, seq, now)
-    const number = isNews ? this.#verification.begin(job, now) : undefined
+  /** What is not news is dropped before it costs anything, a signature check above all. */
+  #isNews({ peer, seq }: Job['record'], now: Instant): boolean {
+    return peer === this.#self ? seq > this.#own.seq : this.book.isNews(peer, seq, now)
+  }
+
+  #verify(job: Job, now: Instant, out: Output[]): void {
+    const number = this.#verification.begin(job, now)
     if (number !== undefined) out.push({ type: 'verify', job: number, signed: job.signed })
   }
 
@@ -843,7 +850,7 @@ export class PeerExchange implements Machine<Input, Output> {
     this.#learn(job, now, out)
     const entry = this.book.get(record.peer)
     if (hops === undefined || hops >= limits.pushHops || isMereRenewal(before, record)) return
-    if (!entry?.forwarding.take(1, now)) return
+    if (entry === undefined || !this.book.mayForward(entry, now)) return
     this.#news.add(record.peer, hops + 1)
     this.#pushSoon(now)
   }
@@ -856,19 +863,19 @@ export class PeerExchange implements Machine<Input, Output> {
   #learn(job: Job, now: Instant, out: Output[]): void {
     const { id, record, envelope, source, seenAt: lastSeenAt, recalled } = job
     const { peer } = record
-    const before = this.book.get(peer)
+    const groupBefore = this.book.get(peer)?.group
     const evicted = this.book.put({ record, envelope, id, source, lastSeenAt }, now)
     if (recalled !== undefined) this.book.recall(peer, recalled)
     const contact = this.#contacts.get(peer)
     if (contact !== undefined) this.#meet(contact, now, out)
     if (evicted !== undefined) this.#lose(evicted, 'evicted', now, out)
     // One identity that claims another address every minute must not collect the slots of all address groups.
-    const moved = before !== undefined && before.group !== this.book.get(peer)?.group
-    if (moved) this.sampler.drop(peer, this.#others(now), now)
-    else this.#enterIfInvited(job, now)
-    if (before === undefined) out.push({ type: 'found', peer, from: source })
-    else out.push({ type: 'changed', peer })
+    const isNew = groupBefore === undefined
     const entry = this.book.get(peer)
+    if (!isNew && groupBefore !== entry?.group) this.sampler.drop(peer, this.#others(now))
+    else this.#enterIfInvited(job, now)
+    if (isNew) out.push({ type: 'found', peer, from: source })
+    else out.push({ type: 'changed', peer })
     for (const key of entry === undefined ? [] : this.#finds.note(entry)) this.#endFind(key, out)
   }
 
@@ -876,31 +883,30 @@ export class PeerExchange implements Machine<Input, Output> {
   #enterIfInvited({ record, carrier, source }: Job, now: Instant): void {
     this.#strangers ??= new TokenBucket(limits.strangers, now)
     const isStranger = source === 'inbound' && carrier === record.peer
-    if (!isStranger || this.#strangers.take(1, now)) this.#enter(record.peer, now)
+    if (!isStranger || this.#strangers.take(1, now)) this.#enter(record.peer)
   }
 
-  #enter(peer: PeerKey, now: Instant): void {
+  #enter(peer: PeerKey): void {
     const entry = this.book.get(peer)
     if (entry === undefined || entry.standing === 'lost') return
     // Whom we cannot dial we could never find out about: such records would stay in the sample for nothing.
-    if (this.book.addresses(peer).length > 0) this.sampler.offer(entry, now)
+    if (entry.dialable) this.sampler.offer(entry)
   }
 
   #lose(peer: PeerKey, reason: Removal, now: Instant, out: Output[]): void {
-    this.sampler.drop(peer, this.#others(now), now)
+    this.sampler.drop(peer, this.#others(now))
     out.push({ type: 'gone', peer, reason })
   }
 
   *#others(now: Instant) {
     for (const entry of this.book.all()) {
-      if (entry.standing === 'lost' || entry.expiresAt <= now) continue
-      if (this.book.addresses(entry.peer).length > 0) yield entry
+      if (entry.dialable && isFresh(entry, now)) yield entry
     }
   }
 
   #restore(entry: Restored, now: Instant, out: Output[]): void {
     const read = this.#verification.read(entry.envelope)
-    if (!read.ok) return
+    if (!read.ok || !this.#isNews(read.value.record, now)) return
     const { envelope, lastSeenAt } = entry
     const job: Job = {
       ...read.value,
@@ -913,7 +919,7 @@ export class PeerExchange implements Machine<Input, Output> {
       forOthers: false,
       seenAt: Math.min(lastSeenAt, now),
     }
-    this.#submit(job, now, out)
+    this.#verify(job, now, out)
   }
 
   #fault(peer: PeerKey, fault: Fault, now: Instant, out: Output[]): void {
@@ -961,16 +967,19 @@ export class PeerExchange implements Machine<Input, Output> {
 
   #push(now: Instant, out: Output[]): void {
     const most = this.#news.has(this.#self) ? limits.ownFanout : this.#forwardFanout
+    const news = this.#news.take((peer) => this.#version(peer, now))
     for (const contact of this.#audience(now).slice(0, most)) {
-      const frames = this.#news.framesFor(contact, (peer) => this.#version(peer, now))
-      for (const frame of frames) out.push({ type: 'tell', peer: contact.peer, frame })
+      for (const frame of framesFor(contact, news)) {
+        out.push({ type: 'tell', peer: contact.peer, frame })
+      }
     }
-    this.#news.clear()
   }
 
   #version(peer: PeerKey, now: Instant): Version | undefined {
-    const [own] = this.#answers.ownEntries()
-    if (peer === this.#self) return own && { id: this.#ownId, seq: this.#own.seq, entry: own }
+    if (peer === this.#self) {
+      const [own] = this.#answers.ownEntries()
+      return own && { id: this.#ownId, seq: this.#own.seq, entry: own }
+    }
     const known = this.book.get(peer)
     return known && { id: known.id, seq: known.record.seq, entry: toEntry(known, now) }
   }

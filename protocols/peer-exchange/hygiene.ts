@@ -1,6 +1,6 @@
 import { parseAddress, sameNetwork } from '../kernel/address.ts'
 import type { ParsedAddress } from '../kernel/address.ts'
-import type { PeerKey, RecordAddress } from './record.ts'
+import type { PeerKey, PeerRecord, RecordAddress } from './record.ts'
 
 /** Which addresses that strangers may not be sent to are good ones for this node. */
 export interface Scope {
@@ -17,25 +17,52 @@ const FIRST_HIGH_PORT = 1024
 /** One listening port and one mapped one; more are a scan of somebody's host in disguise. */
 const PORTS_PER_HOST = 2
 
+/** Who would dial. */
+export interface Dialler {
+  self: PeerKey
+  scope: Scope
+}
+
+type Subject = Pick<PeerRecord, 'peer' | 'addresses'>
+
+/** A well-formed address, with the peer at its end, and what it says. */
+interface Read {
+  dial: RecordAddress
+  parsed: ParsedAddress
+}
+
+/** A sampler that is refilled asks this of the whole book: each record is read once. */
+const known = new WeakMap<Subject, readonly Read[]>()
+
 /**
  * The addresses of a record that this node may dial, each with its peer at the end. A record with unusable
  * addresses is passed on unchanged: they may be good ones for others, in another network.
  */
-export function usableAddresses(
-  peer: PeerKey,
-  addresses: readonly RecordAddress[],
-  { self, scope }: { self: PeerKey; scope: Scope },
-): RecordAddress[] {
+export function usableAddresses(record: Subject, dialler: Dialler): RecordAddress[] {
   const ports = new Map<string, Set<number>>()
-  const usable: RecordAddress[] = []
-  for (const { address, kind } of addresses) {
+  return wellFormed(record)
+    .filter(({ parsed }) => mayDial(dialler, parsed))
+    .filter(({ parsed }) => parsed.relayed || countPort(ports, parsed))
+    .map(({ dial }) => dial)
+}
+
+/** Whether this node may dial any address of a record. */
+export function isDialable(record: Subject, dialler: Dialler): boolean {
+  return wellFormed(record).some(({ parsed }) => mayDial(dialler, parsed))
+}
+
+function wellFormed(record: Subject): readonly Read[] {
+  const before = known.get(record)
+  if (before !== undefined) return before
+  const { peer, addresses } = record
+  const read = addresses.flatMap(({ address, kind }) => {
     const parsed = parseAddress(address)
-    if (parsed === undefined || !isWellFormed(address, parsed, peer)) continue
-    if (parsed.relay === self || !mayBeDialled(parsed, scope)) continue
-    if (!parsed.relayed && !countPort(ports, parsed)) continue
-    usable.push({ address: parsed.peer === peer ? address : `${address}/p2p/${peer}`, kind })
-  }
-  return usable
+    if (parsed === undefined || !isWellFormed(address, parsed, peer)) return []
+    const whole = parsed.peer === peer ? address : `${address}/p2p/${peer}`
+    return [{ dial: { address: whole, kind }, parsed }]
+  })
+  known.set(record, read)
+  return read
 }
 
 function isWellFormed(address: string, parsed: ParsedAddress, peer: PeerKey): boolean {
@@ -45,10 +72,9 @@ function isWellFormed(address: string, parsed: ParsedAddress, peer: PeerKey): bo
   return !nested && parsed.relay !== undefined && parsed.relay !== peer
 }
 
-function mayBeDialled(
-  { family, host, port, scope: reach, transport }: ParsedAddress,
-  scope: Scope,
-) {
+function mayDial({ self, scope }: Dialler, address: ParsedAddress): boolean {
+  const { family, host, port, scope: reach, transport, relay } = address
+  if (relay === self) return false
   // A name could be pointed at anybody later, and costs a query to a server of the sender's choosing.
   if (family === 'dns' || transport !== 'tcp') return false
   if (port < FIRST_HIGH_PORT && !LOW_PORTS.has(port)) return false

@@ -12,6 +12,13 @@ export interface Version {
   entry: Entry
 }
 
+/** A record on its way, with the hops it will have come. */
+export interface NewsOf {
+  peer: PeerKey
+  hops: number
+  version: Version
+}
+
 /** Records to be passed on, gathered for a moment so that one frame carries several. */
 export class News {
   /** With the hops they will have come. */
@@ -25,39 +32,39 @@ export class News {
     return this.#waiting.has(peer)
   }
 
-  clear(): void {
+  /** Everything that waits, as it is now; afterwards nothing does. */
+  take(versionOf: (peer: PeerKey) => Version | undefined): NewsOf[] {
+    const news: NewsOf[] = []
+    for (const [peer, hops] of this.#waiting) {
+      const version = versionOf(peer)
+      if (version !== undefined) news.push({ peer, hops, version })
+    }
     this.#waiting.clear()
+    return news
   }
+}
 
-  /** What a contact does not have yet, in as many frames as it takes; noted as what it now has. */
-  framesFor(
-    contact: Contact,
-    versionOf: (peer: PeerKey) => Version | undefined,
-  ): FrameOf<'push'>[] {
-    const frames: FrameOf<'push'>[] = []
-    for (let hops = 1; hops <= limits.pushHops; hops++) {
-      let entries = this.#entriesFor(contact, hops, versionOf)
-      while (entries.length > 0) {
-        const some = fitting(entries, limits.pushEntries)
-        frames.push({ type: 'push', entries: some, hops })
-        entries = entries.slice(some.length)
-      }
+/** What a contact does not have yet, in as many frames as it takes; noted as what it now has. */
+export function framesFor(contact: Contact, news: readonly NewsOf[]): FrameOf<'push'>[] {
+  const frames: FrameOf<'push'>[] = []
+  for (let hops = 1; hops <= limits.pushHops; hops++) {
+    let entries = entriesFor(contact, hops, news)
+    while (entries.length > 0) {
+      const some = fitting(entries, limits.pushEntries)
+      frames.push({ type: 'push', entries: some, hops })
+      entries = entries.slice(some.length)
     }
-    return frames
   }
+  return frames
+}
 
-  #entriesFor(
-    contact: Contact,
-    hops: number,
-    versionOf: (peer: PeerKey) => Version | undefined,
-  ): Entry[] {
-    const entries: Entry[] = []
-    for (const [peer, age] of this.#waiting) {
-      const version = age === hops && peer !== contact.peer ? versionOf(peer) : undefined
-      if (version === undefined || contact.sent.has(version.id, version.seq)) continue
-      contact.sent.add(version.id, version.seq)
-      entries.push(version.entry)
-    }
-    return entries
+function entriesFor({ peer, sent }: Contact, hops: number, news: readonly NewsOf[]): Entry[] {
+  const entries: Entry[] = []
+  for (const { peer: subject, hops: age, version } of news) {
+    const { id, seq, entry } = version
+    if (age !== hops || subject === peer || sent.has(id, seq)) continue
+    sent.add(id, seq)
+    entries.push(entry)
   }
+  return entries
 }

@@ -1,4 +1,3 @@
-import type { Instant } from '../kernel/machine.ts'
 import type { Rng } from '../kernel/rng.ts'
 import { highBits, lowBits, mix32 } from './ids.ts'
 import { limits } from './limits.ts'
@@ -12,86 +11,77 @@ export interface Sampled {
   group: number
 }
 
-interface Slot {
-  rankedBy: 'id' | 'group'
-  /** Private: who could know it could make an identity that wins. */
-  seed: number
-  holder: Sampled | undefined
-  /** Of the holder: by group first where groups are ranked. The least wins. */
-  rank: number
-  groupRank: number
-  since: Instant
-}
-
 /**
  * A sample of the overlay that nobody can press into: every slot keeps, of all peers ever offered, the one that a
  * secret hash likes best. Being offered again and again helps nobody; having many identities helps only as much as they
  * are many, and in the half of the slots that rank address groups only as much as their groups are many.
  * Source: Basalt (Auvolat and others, 2021), Brahms (PODC 2008).
  */
-export class Sampler {
+export class Sampler<One extends Sampled = Sampled> {
   readonly #rng: Rng
-  readonly #slots: Slot[]
+  /** Columns by slot, since every peer is held against all slots. Private: who knew a seed could make an identity that wins. */
+  readonly #seeds: Uint32Array
+  readonly #holders: (One | undefined)[] = Array.from({ length: limits.slots }, () => undefined)
+  /** Of the holder: told apart by it, few of them are looked at. NaN without one. */
+  readonly #ids = new Float64Array(limits.slots).fill(NaN)
+  /** Of the holder, Infinity without one: by group first where groups are ranked. The least wins. */
+  readonly #ranks = new Float64Array(limits.slots).fill(Infinity)
+  readonly #groupRanks = new Float64Array(limits.slots).fill(Infinity)
   /** The slot that is emptied next. */
   #oldest = 0
   /** Everybody who holds a slot; made anew when that was asked for after a change. */
-  #distinct: readonly PeerKey[] | undefined
+  #distinct: readonly One[] | undefined
 
   constructor(rng: Rng) {
     this.#rng = rng
-    this.#slots = Array.from({ length: limits.slots }, (_, i) => ({
-      ...this.#emptied(0),
-      rankedBy: i % 2 === 0 ? 'id' : 'group',
-    }))
+    this.#seeds = Uint32Array.from({ length: limits.slots }, () => this.#seed())
   }
 
   /** Whether the peer with this id would win a slot, as far as its id alone can tell. */
   wants(id: number): boolean {
-    for (const slot of this.#slots) {
-      if (slot.rankedBy !== 'id') continue
-      if (slot.holder === undefined || rankOf(slot.seed, id) < slot.rank) return true
+    const [low, high] = [lowBits(id), highBits(id)]
+    for (let slot = 0; slot < limits.slots; slot++) {
+      if (ranksIds(slot) && this.#rank(slot, low, high) < (this.#ranks[slot] as number)) return true
     }
     return false
   }
 
   /** Offers a peer whose record is known and valid. Returns whether it holds a slot now that it did not hold before. */
-  offer(one: Sampled, now: Instant): boolean {
+  offer(one: One): boolean {
     let won = false
-    for (const slot of this.#slots) if (compete(slot, one, now)) won = true
+    for (let slot = 0; slot < limits.slots; slot++) if (this.#compete(slot, one)) won = true
     if (won) this.#distinct = undefined
     return won
   }
 
   /** Empties the slots of a peer that is gone, and fills them from those at hand. */
-  drop(peer: PeerKey, others: Iterable<Sampled>, now: Instant): void {
-    const emptied = this.#slots.filter(({ holder }) => holder?.peer === peer)
-    if (emptied.length === 0) return
-    for (const slot of emptied) clear(slot, now)
-    this.#distinct = undefined
-    refill(emptied, others, now)
+  drop(peer: PeerKey, others: Iterable<One>): void {
+    const emptied = [...this.#holders.keys()].filter((slot) => this.#holders[slot]?.peer === peer)
+    if (emptied.length > 0) this.#refill(emptied, others)
   }
 
   /** Gives the next slot a new secret, so that the sample changes and no winner stays for ever. */
-  renew(others: Iterable<Sampled>, now: Instant): void {
-    const slot = this.#slots[this.#oldest] as Slot
-    this.#oldest = (this.#oldest + 1) % this.#slots.length
-    Object.assign(slot, this.#emptied(now))
-    this.#distinct = undefined
-    refill([slot], others, now)
+  renew(others: Iterable<One>): void {
+    const slot = this.#oldest
+    this.#oldest = (slot + 1) % limits.slots
+    this.#seeds[slot] = this.#seed()
+    this.#refill([slot], others)
   }
 
   /** Who holds each slot. */
-  *holders(): Generator<{ holder: Sampled; rankedBy: 'id' | 'group' }> {
-    for (const { holder, rankedBy } of this.#slots)
-      if (holder !== undefined) yield { holder, rankedBy }
+  *holders(): Generator<{ holder: One; rankedBy: 'id' | 'group' }> {
+    for (let slot = 0; slot < limits.slots; slot++) {
+      const holder = this.#holders[slot]
+      if (holder !== undefined) yield { holder, rankedBy: ranksIds(slot) ? 'id' : 'group' }
+    }
   }
 
   /** Everybody who holds a slot, once. */
-  distinct(): readonly PeerKey[] {
+  distinct(): readonly One[] {
     if (this.#distinct !== undefined) return this.#distinct
-    const peers = new Set<PeerKey>()
-    for (const { holder } of this.#slots) if (holder !== undefined) peers.add(holder.peer)
-    return (this.#distinct = [...peers])
+    const byPeer = new Map<PeerKey, One>()
+    for (const holder of this.#holders) if (holder !== undefined) byPeer.set(holder.peer, holder)
+    return (this.#distinct = [...byPeer.values()])
   }
 
   /**
@@ -101,42 +91,56 @@ export class Sampler {
   estimate(): number | undefined {
     let sum = 0
     let count = 0
-    for (const { rankedBy, holder, rank } of this.#slots) {
-      if (rankedBy !== 'id') continue
-      if (holder === undefined) return undefined
-      sum += rank / 2 ** 32
+    for (let slot = 0; slot < limits.slots; slot++) {
+      if (!ranksIds(slot)) continue
+      if (this.#holders[slot] === undefined) return undefined
+      sum += (this.#ranks[slot] as number) / 2 ** 32
       count++
     }
     return Math.max(1, count / sum - 1)
   }
 
-  #emptied(now: Instant) {
-    const seed = Math.floor(this.#rng() * 2 ** 32)
-    return { seed, holder: undefined, rank: Infinity, groupRank: Infinity, since: now }
+  #seed(): number {
+    return Math.floor(this.#rng() * 2 ** 32)
+  }
+
+  #refill(slots: number[], others: Iterable<One>): void {
+    for (const slot of slots) {
+      this.#holders[slot] = undefined
+      this.#ids[slot] = NaN
+      this.#ranks[slot] = this.#groupRanks[slot] = Infinity
+    }
+    for (const one of others) for (const slot of slots) this.#compete(slot, one)
+    this.#distinct = undefined
+  }
+
+  #compete(slot: number, one: One): boolean {
+    if (this.#ids[slot] === one.id && this.#holders[slot]?.peer === one.peer) {
+      this.#holders[slot] = one // its group may be another one now
+      return false
+    }
+    const leastGroup = this.#groupRanks[slot] as number
+    const groupRank = ranksIds(slot) ? leastGroup : mix32(this.#seedOf(slot) ^ mix32(one.group))
+    if (groupRank > leastGroup) return false
+    const rank = this.#rank(slot, lowBits(one.id), highBits(one.id))
+    if (groupRank === leastGroup && rank >= (this.#ranks[slot] as number)) return false
+    this.#holders[slot] = one
+    this.#ids[slot] = one.id
+    this.#ranks[slot] = rank
+    this.#groupRanks[slot] = groupRank
+    return true
+  }
+
+  #rank(slot: number, low: number, high: number): number {
+    return mix32(mix32(this.#seedOf(slot) ^ low) ^ high)
+  }
+
+  #seedOf(slot: number): number {
+    return this.#seeds[slot] as number
   }
 }
 
-function compete(slot: Slot, one: Sampled, now: Instant): boolean {
-  if (slot.holder?.peer === one.peer) {
-    slot.holder = one // its group may be another one now
-    return false
-  }
-  const groupRank = slot.rankedBy === 'group' ? mix32(slot.seed ^ mix32(one.group)) : 0
-  if (slot.rankedBy === 'group' && groupRank > slot.groupRank) return false
-  const rank = rankOf(slot.seed, one.id)
-  if ((slot.rankedBy === 'id' || groupRank === slot.groupRank) && rank >= slot.rank) return false
-  Object.assign(slot, { holder: one, rank, groupRank, since: now })
-  return true
-}
-
-function clear(slot: Slot, now: Instant): void {
-  Object.assign(slot, { holder: undefined, rank: Infinity, groupRank: Infinity, since: now })
-}
-
-function refill(slots: Slot[], others: Iterable<Sampled>, now: Instant): void {
-  for (const one of others) for (const slot of slots) compete(slot, one, now)
-}
-
-function rankOf(seed: number, id: number): number {
-  return mix32(mix32(seed ^ lowBits(id)) ^ highBits(id))
+/** Every other slot ranks ids, the others rank address groups. */
+function ranksIds(slot: number): boolean {
+  return slot % 2 === 0
 }

@@ -3,6 +3,7 @@ import { seededRng } from '../../../protocols/kernel/rng.ts'
 import { Membership } from '../../../protocols/membership/membership.ts'
 import type { Input, Output } from '../../../protocols/membership/membership.ts'
 import { AddressBook } from '../../../protocols/peer-exchange/address-book.ts'
+import type { BookEntry } from '../../../protocols/peer-exchange/address-book.ts'
 import type { Frame, NeighbourVerdict } from '../../../protocols/peer-exchange/messages.ts'
 import { Sampler } from '../../../protocols/peer-exchange/sampler.ts'
 import { idOf, learnt } from '../peer-exchange/records.ts'
@@ -23,7 +24,7 @@ export function addressOf(peer: string): string {
 export class Bench {
   now = START
   readonly book: AddressBook
-  readonly sampler: Sampler
+  readonly sampler: Sampler<BookEntry>
   readonly machine: Membership
   readonly out: (Output & { at: number })[] = []
   /** Whether links come over relays that limit them. */
@@ -137,7 +138,7 @@ export class Bench {
     const one = learnt(peer, { issuedAt: this.now, reachability, addresses: direct, seq })
     this.book.put({ ...one, record: { ...one.record, ttlMs: 10 ** 9 } }, this.now)
     const entry = this.book.get(peer)
-    if (entry !== undefined) this.sampler.offer(entry, this.now)
+    if (entry !== undefined) this.sampler.offer(entry)
     return this.feed({ type: 'known', peer })
   }
 

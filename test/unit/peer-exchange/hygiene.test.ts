@@ -9,8 +9,7 @@ const home: Scope = { loopback: true, subnets: ['192.168.1.0/24', 'fd00:1::/64']
 
 const usable = (scope: Scope, ...addresses: string[]) =>
   usableAddresses(
-    peer,
-    addresses.map((address) => ({ address, kind: 'direct' as const })),
+    { peer, addresses: addresses.map((address) => ({ address, kind: 'direct' as const })) },
     { self, scope },
   ).map(({ address }) => address)
 

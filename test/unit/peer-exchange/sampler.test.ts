@@ -18,7 +18,7 @@ function peers(count: number, groups = count, { seed = 99, name = 'p' } = {}): S
 
 function sampler(seed: number, offered: Iterable<Sampled>): Sampler {
   const made = new Sampler(seededRng(seed))
-  for (const one of offered) made.offer(one, 0)
+  for (const one of offered) made.offer(one)
   return made
 }
 
@@ -58,7 +58,7 @@ test('one that is offered ten thousand times holds no more than one that is offe
   const liar = all[17] as Sampled
   const flooded = sampler(1, all)
   const before = names(flooded)
-  for (let i = 0; i < 10_000; i++) assert.equal(flooded.offer(liar, i), false)
+  for (let i = 0; i < 10_000; i++) assert.equal(flooded.offer(liar), false)
   assert.deepEqual(names(flooded), before)
 })
 
@@ -99,9 +99,9 @@ test('there is no estimate before anybody was offered', () => {
 test('a peer that is dropped leaves its slots as if it had never been offered', () => {
   const all = peers(60)
   const dropped = sampler(3, all)
-  for (const { peer } of all.slice(0, 30)) dropped.drop(peer, all.slice(30), 1)
+  for (const { peer } of all.slice(0, 30)) dropped.drop(peer, all.slice(30))
   assert.deepEqual(names(dropped), names(sampler(3, all.slice(30))))
-  for (const { peer } of all) dropped.drop(peer, [], 1)
+  for (const { peer } of all) dropped.drop(peer, [])
   assert.deepEqual(names(dropped), [])
 })
 
@@ -109,18 +109,18 @@ test('a renewal gives one slot a new secret, and after as many as there are slot
   const all = peers(500)
   const renewed = sampler(4, all)
   const first = names(renewed)
-  renewed.renew(all, 1)
+  renewed.renew(all)
   const second = names(renewed)
   assert.equal(second.length, limits.slots)
   assert.ok(first.filter((peer, i) => second[i] !== peer).length <= 1)
-  for (let i = 1; i < limits.slots; i++) renewed.renew(all, 1)
+  for (let i = 1; i < limits.slots; i++) renewed.renew(all)
   const last = names(renewed)
   assert.ok(first.filter((peer, i) => last[i] !== peer).length > limits.slots * 0.95)
 })
 
 test('a renewed slot is filled from those at hand, or stays empty', () => {
   const renewed = sampler(4, peers(500))
-  renewed.renew([], 1)
+  renewed.renew([])
   assert.equal(names(renewed).length, limits.slots - 1)
   assert.equal(renewed.estimate(), undefined, 'the first slot ranks ids')
 })
@@ -129,7 +129,7 @@ test('it wants exactly those ids that then win one of its slots that rank ids', 
   const one = sampler(5, peers(300))
   for (const newcomer of peers(500, 500, { seed: 8, name: 'new' })) {
     const wanted = one.wants(newcomer.id)
-    one.offer(newcomer, 1)
+    one.offer(newcomer)
     assert.equal(
       slots(one, 'id').some(({ peer }) => peer === newcomer.peer),
       wanted,

@@ -15,6 +15,9 @@ export interface Watcher {
 /** A world may take its share of most of the machine's memory: the usual limit of 4 GB is for smaller things. */
 const heapLimitMb = (workers: number): number => Math.floor((0.85 * totalmem()) / 2 ** 20 / workers)
 
+/** Most of what a step makes is garbage after the next few: a larger nursery than usual lets it die there. */
+const NURSERY_MB = 192
+
 /** Resolves when all jobs have ended; after `signal`, when all threads have. */
 export async function runAll(
   jobs: readonly Job[],
@@ -37,7 +40,7 @@ export async function runAll(
 function runOne(job: Job, heapMb: number, watcher: Watcher, signal: AbortSignal): Promise<void> {
   const worker = new Worker(new URL('worker.ts', import.meta.url), {
     workerData: job,
-    resourceLimits: { maxOldGenerationSizeMb: heapMb },
+    resourceLimits: { maxOldGenerationSizeMb: heapMb, maxYoungGenerationSizeMb: NURSERY_MB },
   })
   let finished = false
   const stop = () => void worker.terminate()

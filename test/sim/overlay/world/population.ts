@@ -7,6 +7,8 @@ import { fixed } from './random.ts'
 /** As many /16 networks as the prototype's figures were taken with. */
 const GROUPS = 3_000
 
+const ZERO = '0'.charCodeAt(0)
+
 export interface Newcomer {
   hidden: boolean
   hostile: boolean
@@ -78,7 +80,8 @@ export class Population {
 
   /** The node that a key names; -1 when there is none. */
   indexOf(peer: string): number {
-    const index = Number(peer.slice(1))
+    let index = 0
+    for (let i = 1; i < peer.length; i++) index = index * 10 + peer.charCodeAt(i) - ZERO
     return this.keys[index] === peer ? index : -1
   }
 

@@ -17,8 +17,19 @@ export function sealed(node: number, payload: Uint8Array): Uint8Array {
   return Envelope.encode({ ...parts, signature: signatureOf(unsigned.value.signed) })
 }
 
+/** Thousands of nodes check the very same objects. */
+const checked = new WeakMap<Signed, boolean>()
+
 /** Whether the subject itself signed these bytes. */
 export function isGenuine(signed: Signed): boolean {
+  const before = checked.get(signed)
+  if (before !== undefined) return before
+  const isRight = isSignatureRight(signed)
+  checked.set(signed, isRight)
+  return isRight
+}
+
+function isSignatureRight(signed: Signed): boolean {
   const expected = signatureOf(signed)
   const { signature } = signed
   if (signature.length !== SIGNATURE_BYTES) return false

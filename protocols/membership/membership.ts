@@ -339,8 +339,7 @@ export class Membership implements Machine<Input, Output> {
     if (contact?.errand !== 'visit') return
     contact.errand = undefined
     this.#timers.clear('errand', peer)
-    // A node that has next to no neighbours, and knows nobody else, keeps whom it has just seen.
-    if (this.#needy && this.#candidates.isSmall && !contact.limited) this.#court(contact, now, out)
+    if (this.#isAtHand(contact, now)) this.#court(contact, now, out)
     else this.#releaseIfIdle(contact, out)
   }
 
@@ -632,6 +631,13 @@ export class Membership implements Machine<Input, Output> {
     }
     let missing = this.#missing(everybody ? limits.everybody : limits.chosen)
     if (missing <= 0) return Infinity
+    for (const contact of this.#needy ? this.#contacts.values() : []) {
+      if (missing <= 0) break
+      if (!this.#isAtHand(contact, now)) continue
+      this.#court(contact, now, out)
+      missing--
+    }
+    if (missing <= 0) return Infinity
     for (const entry of this.#inOrder(everybody, fits)) {
       const contact = this.#contacts.get(entry.peer)
       if (contact !== undefined) this.#court(contact, now, out)
@@ -671,6 +677,16 @@ export class Membership implements Machine<Input, Output> {
     if (this.#trusted || this.#candidates.isSmall || this.#needy) return true
     for (const one of this.#contacts.values()) if (one.chosen && one.group === group) return false
     return true
+  }
+
+  /**
+   * A node that has next to no neighbours, and knows nobody else or has just lost them, keeps whom it is linked to, whoever that is: of the
+   * names it has, most may be those of the dead.
+   */
+  #isAtHand({ peer, limited, greeted, chosen, errand }: Contact, now: Instant): boolean {
+    if (!this.#needy || !(this.#candidates.isSmall || this.#joined)) return false
+    const isFree = greeted && !limited && !chosen && errand === undefined
+    return isFree && this.#rests.until(peer) <= now
   }
 
   /** A link that is there already may become one that is kept. */

@@ -339,7 +339,9 @@ export class Membership implements Machine<Input, Output> {
     if (contact?.errand !== 'visit') return
     contact.errand = undefined
     this.#timers.clear('errand', peer)
-    if (this.#isAtHand(contact, now)) this.#court(contact, now, out)
+    // A node that has next to no neighbours, and knows nobody else, keeps whom it has just seen.
+    const onlyOne = this.#needy && this.#candidates.isSmall && !contact.limited
+    if (onlyOne || this.#isAtHand(contact, now)) this.#court(contact, now, out)
     else this.#releaseIfIdle(contact, out)
   }
 
@@ -679,12 +681,9 @@ export class Membership implements Machine<Input, Output> {
     return true
   }
 
-  /**
-   * A node that has next to no neighbours, and knows nobody else or has just lost them, keeps whom it is linked to, whoever that is: of the
-   * names it has, most may be those of the dead.
-   */
+  /** A node that has lost its neighbours keeps whom it is linked to, whoever that is: most of the names it has may be those of the dead. */
   #isAtHand({ peer, limited, greeted, chosen, errand }: Contact, now: Instant): boolean {
-    if (!this.#needy || !(this.#candidates.isSmall || this.#joined)) return false
+    if (!this.#needy || !this.#joined) return false
     const isFree = greeted && !limited && !chosen && errand === undefined
     return isFree && this.#rests.until(peer) <= now
   }

@@ -540,3 +540,32 @@ test('nothing is dialled, asked or accepted after leaving', () => {
   bench.feed({ type: 'unlinked', peer: bench.roles('chosen')[0] ?? '' })
   assert.equal(bench.out.length, before)
 })
+
+test('a node that has lost its neighbours keeps a visitor, when all names it has are those of the dead', () => {
+  const bench = settled()
+  bench.reaches = () => false
+  const lose = () => {
+    for (const { peer } of bench.machine.neighbours()) bench.feed({ type: 'unlinked', peer })
+  }
+  bench.comes('early')
+  assert.deepEqual(bench.roles('chosen').includes('early'), false, 'it needed nobody')
+  lose()
+  assert.deepEqual(bench.roles('chosen'), ['early'])
+  bench.verdict = () => 'refused'
+  bench.comes('late')
+  assert.deepEqual(bench.roles('chosen'), ['early'], 'both have to want it')
+  bench.verdict = () => 'accepted'
+  bench.comes('later')
+  assert.deepEqual(bench.roles('chosen'), ['early', 'later'])
+  bench.comes('last')
+  assert.deepEqual(bench.roles('chosen'), ['early', 'later'], 'the others are of its choosing')
+})
+
+test('a newcomer does not take whoever comes first', () => {
+  const bench = new Bench('zz')
+  for (const peer of names(100)) bench.know(peer)
+  bench.reaches = () => false
+  bench.start()
+  bench.comes('p')
+  assert.deepEqual(bench.roles('chosen'), [])
+})

@@ -83,7 +83,7 @@ export async function startOverlay(lab: Lab): Promise<Member[]> {
 
 const isFirst = ({ name }: Host): boolean => BOOTSTRAPS.includes(name)
 
-const joinOptions = (bootstraps: readonly Member[]): string[] =>
+export const joinOptions = (bootstraps: readonly Member[]): string[] =>
   bootstraps.flatMap(({ host, peer }) => joinThrough(host, peer))
 
 /** Plays the scenario. */
@@ -152,7 +152,7 @@ async function outlive(members: readonly Member[], note: Note): Promise<Member[]
 }
 
 /** Pings until there is an answer: a path that has just died may still be the one in use. */
-async function answers(from: Member, to: Member, untilMs: number): Promise<void> {
+export async function answers(from: Member, to: Member, untilMs: number): Promise<void> {
   for (;;) {
     try {
       await from.node.ping(to.peer)
@@ -229,13 +229,13 @@ async function viewsOf(members: readonly Member[]) {
   )
 }
 
-async function linksOf(members: readonly Member[]): Promise<string> {
+export async function linksOf(members: readonly Member[]): Promise<string> {
   const views = await viewsOf(members)
   return `${spread(views.map(({ links }) => links.length))} links a node`
 }
 
 /** There is no event for several nodes being one overlay: they are asked for their links. */
-async function untilOne(members: readonly Member[], untilMs: number): Promise<void> {
+export async function untilOne(members: readonly Member[], untilMs: number): Promise<void> {
   for (;;) {
     const { parts } = partsOf(await viewsOf(members))
     if (parts === 1) return
@@ -245,7 +245,11 @@ async function untilOne(members: readonly Member[], untilMs: number): Promise<vo
 }
 
 /** Does the work for all, so many at a time; results in the order of what they are for. */
-async function inTurn<T, R>(all: readonly T[], atATime: number, work: (one: T) => Promise<R>) {
+export async function inTurn<T, R>(
+  all: readonly T[],
+  atATime: number,
+  work: (one: T) => Promise<R>,
+) {
   const results: R[] = []
   const queue = all.entries()
   const worker = async (): Promise<void> => {
@@ -255,4 +259,4 @@ async function inTurn<T, R>(all: readonly T[], atATime: number, work: (one: T) =
   return results
 }
 
-const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`
+export const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`

@@ -1,4 +1,5 @@
 /** The scenarios by name. */
+import { crowd } from './crowd.ts'
 import { examples } from './examples.ts'
 import { facts } from './facts.ts'
 import { mapped } from './mapped.ts'
@@ -26,6 +27,7 @@ export const SCENARIOS = {
     title: 'a dozen nodes behind many NATs outlive bootstraps and half of all',
     play: overlay,
   },
+  crowd: { title: 'fifty nodes lose most of their relays at once (by hand: 8 GB)', play: crowd },
   facts: {
     title: 'a node finds out what its NAT does, with one, two and four helpers',
     play: facts,

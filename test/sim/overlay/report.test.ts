@@ -130,7 +130,7 @@ describe('the table', () => {
     }
     assert.match(text, /failed dials +14 % +14\.4 % +≤ 15 % +met \*1/)
     assert.match(text, /\*1 run otherwise than the row says: n 500/)
-    assert.match(text, /npm run lab -- --scenario overlay/)
+    assert.match(text, /npm run lab -- --scenario crowd/)
     assert.match(text, /1 row met, none missed, 26 not run, 1 measured elsewhere$/)
   })
 

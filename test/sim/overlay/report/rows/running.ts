@@ -107,6 +107,6 @@ export const RUNNING: readonly Row[] = [
     number: 28,
     title: 'real containers: 50 nodes, 70 % behind NATs, relays killed',
     figures: [],
-    elsewhere: 'npm run lab -- --scenario overlay',
+    elsewhere: 'npm run lab -- --scenario crowd',
   },
 ]

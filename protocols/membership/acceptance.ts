@@ -9,6 +9,8 @@ export interface Comer {
   peer: PeerKey
   group: number
   since: Instant
+  /** Its place is the one that isolated peers have after each other. */
+  rescued: boolean
 }
 
 export interface Door {
@@ -50,7 +52,9 @@ export function admit(
     return { verdict: 'accepted', instead: youngest(largest).peer, by: 'group' }
   }
   if (newcomer.isolated && door.mayRescue) {
-    return { verdict: 'accepted', instead: youngest(accepted).peer, by: 'rescue' }
+    // Who was rescued before has had time to find others. More places than one would go to liars, who are always isolated.
+    const last = accepted.find(({ rescued }) => rescued) ?? youngest(accepted)
+    return { verdict: 'accepted', instead: last.peer, by: 'rescue' }
   }
   const luckless = trusted || !door.mayReplace ? undefined : worst(accepted, door.secret)
   if (luckless !== undefined && luck(newcomer, door.secret) < luck(luckless, door.secret)) {

@@ -275,6 +275,7 @@ export class Membership implements Machine<Input, Output> {
       peer,
       group: address === undefined ? (entry?.group ?? 0) : groupOfAddress(address),
       since: now,
+      rescued: false,
       limited,
       dialled,
       greeted: false,
@@ -499,7 +500,10 @@ export class Membership implements Machine<Input, Output> {
     if (admission.by === 'rescue') this.#rescuedAt = now
     if (admission.by === 'luck') this.#replacedAt = now
     if (admission.instead !== undefined) this.#evict(admission.instead, now, out)
-    if (admission.verdict === 'accepted') this.#accept(contact, out)
+    if (admission.verdict === 'accepted') {
+      contact.rescued = admission.by === 'rescue'
+      this.#accept(contact, out)
+    }
     return admission.verdict
   }
 

@@ -14,7 +14,7 @@ const door = (more: Partial<Door> = {}): Door => ({
   mayReplace: false,
   ...more,
 })
-const comer = (i: number, group = i): Comer => ({ peer: `p${i}`, group, since: i })
+const comer = (i: number, group = i): Comer => ({ peer: `p${i}`, group, since: i, rescued: false })
 const comers = (count: number, groupOf = (i: number) => i): Comer[] =>
   Array.from({ length: count }, (_, i) => comer(i, groupOf(i)))
 const same = (count: number): Comer[] => comers(count, () => 7)
@@ -57,6 +57,12 @@ test('one who is isolated takes the place of the youngest, when that has not bee
   assert.equal(admit(newcomer(99, true), comers(32), door()).verdict, 'full')
 })
 
+test('the isolated have one place after each other: the next takes it from the last', () => {
+  const may = door({ mayRescue: true })
+  const accepted = comers(32).map((one, i) => ({ ...one, rescued: i === 3 }))
+  assert.equal(admit(newcomer(99, true), accepted, may).instead, 'p3')
+})
+
 test('a luckier group takes a place of the younger half, and never one of the older', () => {
   const may = door({ mayReplace: true })
   let taken = 0
@@ -86,7 +92,7 @@ test('whoever knocks however often, luck settles on the same groups: knocking ag
     if (instead === undefined) continue
     replaced++
     const at = accepted.findIndex(({ peer }) => peer === instead)
-    accepted[at] = { peer: `k${i}`, group, since: 1_000 + i }
+    accepted[at] = { ...comer(1_000 + i, group), peer: `k${i}` }
   }
   assert.ok(replaced < 200, `${replaced} replaced by 2,000 knocks of 40 groups`)
   assert.ok(accepted.filter(({ peer }) => peer.startsWith('p')).length >= 16)

@@ -364,6 +364,32 @@ test('however many come, places are bounded, and of one address group few are ta
   assert.equal(trusted.roles('accepted').length, limits.accepted.public)
 })
 
+test('those that say they are isolated press out each other, and not who came in between', () => {
+  const full = settled('zz')
+  for (const peer of names(limits.accepted.hidden, 'c')) {
+    full.comes(peer)
+    full.asks(peer)
+    full.pass(1)
+  }
+  const came: string[] = []
+  for (let i = 0; i < 5; i++) {
+    full.pass(limits.isolatedMs)
+    full.comes(`liar${i}`)
+    assert.equal(full.asks(`liar${i}`, true), 'accepted')
+    full.pass(1_000)
+    full.feed({ type: 'unlinked', peer: `c${i}` })
+    full.comes(`new${i}`)
+    assert.equal(full.asks(`new${i}`), 'accepted', 'the place that is free')
+    came.push(`new${i}`)
+  }
+  const accepted = full.roles('accepted')
+  assert.equal(accepted.length, limits.accepted.hidden)
+  assert.deepEqual(
+    accepted.filter((peer) => !peer.startsWith('c')),
+    [...came.slice(0, -1), 'liar4', ...came.slice(-1)],
+  )
+})
+
 test('a neighbour is exchanged by finding another one first, and both sides hear of it', () => {
   const bench = settled()
   const before = new Set(bench.roles('chosen'))

@@ -68,6 +68,12 @@ const plays = {
     fixed: { hostileShare: 0.1, hostileDialsPerMinute: 5, hostileGroups: 1 },
     title: '10 % hostile from the start, in all IP groups',
   },
+  // With a few hundred nodes 10 % are fewer than the places, which run out only with more.
+  'slot-exhaust-20': {
+    scenario: 'slot-exhaust',
+    fixed: { hostileShare: 0.2, hostileDialsPerMinute: 5, hostileGroups: 1 },
+    title: '20 % hostile from the start, in all IP groups',
+  },
   'ddos-victim': {
     scenario: 'ddos-victim',
     fixed: { hostileShare: 0.1 },

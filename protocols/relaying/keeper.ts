@@ -12,6 +12,8 @@ import { COST, KEEPER_LIMITS } from './limits.ts'
 
 export type { KeeperInput, KeeperOutput, KeptRelay, TestOutcome }
 
+const SILENT = 'it passes nothing on'
+
 /** Holds reservations at relays while they are needed, tests them, and gets lost ones back. See SPEC.md. */
 export class RelayKeeper implements Machine<KeeperInput, KeeperOutput> {
   readonly #rng: Rng
@@ -229,11 +231,17 @@ export class RelayKeeper implements Machine<KeeperInput, KeeperOutput> {
   }
 
   #rest(entry: Entry, failure: Failure, now: Instant): void {
-    const limits = KEEPER_LIMITS[failure === 'unsupported' ? 'refused' : failure]
     this.#becomes(entry, 'resting')
     entry.failure = failure
     const times = failure === 'silent' ? entry.silences : entry.failures
-    this.#set('rest', entry, now + backoffMs(times, limits, this.#rng))
+    this.#set('rest', entry, now + backoffMs(times, this.#patience(failure), this.#rng))
+  }
+
+  #patience(failure: Failure) {
+    // Nobody else lets anybody come: it may have forgotten us, or be overloaded.
+    const alone = failure === 'silent' && this.#candidates.sound().length === 0
+    if (alone) return KEEPER_LIMITS.silentAlone
+    return KEEPER_LIMITS[failure === 'unsupported' ? 'refused' : failure]
   }
 
   #test(entry: Entry, now: Instant, out: KeeperOutput[]): void {
@@ -274,7 +282,7 @@ export class RelayKeeper implements Machine<KeeperInput, KeeperOutput> {
     const reason = entry.fading ? 'it would not renew' : 'it lets nobody test it'
     if (silent) entry.silences++
     else entry.failures = Math.max(1, entry.failures)
-    this.#release(entry, silent ? 'it passes nothing on' : reason, out)
+    this.#release(entry, silent ? SILENT : reason, out)
     entry.served = false
     this.#rest(entry, silent ? 'silent' : 'refused', now)
   }

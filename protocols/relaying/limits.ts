@@ -26,6 +26,8 @@ export const KEEPER_LIMITS = {
   refused: { firstMs: 5_000, maxMs: 300_000 },
   /** It passes nothing on: an attack or a broken host, and each try makes us unreachable there for seconds. */
   silent: { firstMs: 300_000, maxMs: 3_600_000 },
+  /** The same, of the only one: being reached now and then is better than never. */
+  silentAlone: { firstMs: 1_000, maxMs: 300_000 },
   /** A renewal that failed: several tries fit into what is left of the reservation. */
   renewal: { firstMs: 10_000, maxMs: 120_000 },
   /** Renewed when a third of its time is left: three tries before the end. */

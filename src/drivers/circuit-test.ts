@@ -25,6 +25,9 @@ const SLACK_MS = 1_500
 /** A relay whose circuit fails answers us in this time, or our own connection is the problem. */
 const PING_MS = 3_000
 
+/** What a ping may take beyond two usual ones: a host, or a relay, that is busier than this would fail any test. */
+const PROMPT_MS = 250
+
 /** Long enough that no relay guesses it. */
 const WORD_BYTES = 16
 
@@ -87,7 +90,7 @@ export class CircuitTest {
       const within = AbortSignal.any([signal, deadline])
       return await this.#throughIt(relay, this.#self, words, within)
     } catch {
-      return { outcome: (await answers(relay, signal)) ? 'silent' : 'unclear' }
+      return { outcome: (await isPrompt(relay, rttMs, signal)) ? 'silent' : 'unclear' }
     } finally {
       this.#open.delete(key)
     }
@@ -162,10 +165,10 @@ function refusedTest(status: number | undefined): TestOutcome {
   return cutOff ? 'silent' : 'unclear'
 }
 
-async function answers(relay: Connection, signal: AbortSignal): Promise<boolean> {
+async function isPrompt(relay: Connection, rttMs: number, signal: AbortSignal): Promise<boolean> {
   const within = AbortSignal.any([signal, AbortSignal.timeout(PING_MS)])
   return await ping(relay, within).then(
-    () => true,
+    (ms) => ms <= 2 * rttMs + PROMPT_MS,
     (err: Error) => err.name === 'UnsupportedProtocolError',
   )
 }

@@ -282,7 +282,8 @@ export class Membership implements Machine<Input, Output> {
       errand: purpose,
       chosen: false,
       accepted: false,
-      wasLost: entry?.standing === 'lost',
+      // One whose record only ran out, as those of old acquaintances do, was never out of reach.
+      wasLost: entry?.standing === 'lost' && entry.misses > 0,
     }
     this.#contacts.set(peer, contact)
     if (purpose !== undefined) this.#timers.set('errand', now + limits.errandMs, peer)

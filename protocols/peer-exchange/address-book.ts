@@ -214,7 +214,11 @@ export class AddressBook {
   /** Notes that a dial of ours was not answered. Returns whether the peer is given up for that. */
   missed(peer: PeerKey): boolean {
     const entry = this.#entries.get(peer)
-    if (entry === undefined || entry.standing === 'lost') return false
+    if (entry === undefined) return false
+    if (entry.standing === 'lost') {
+      entry.misses++
+      return false
+    }
     const patience = entry.standing === 'reached' ? limits.missesOfReached : limits.missesOfHeard
     if (++entry.misses < patience) return false
     this.#stand(entry, 'lost')

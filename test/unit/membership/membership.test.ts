@@ -527,6 +527,17 @@ test('two lost peers that answer within ten minutes begin an hour of healing', (
   assert.ok(ends >= 8, `${ends} neighbours exchanged in an hour of healing`)
 })
 
+test('peers whose records ran out and who come by again are no sign of a split', () => {
+  const bench = settled()
+  const known = [...bench.book.all()].filter(({ peer }) => !bench.roles('chosen').includes(peer))
+  bench.book.expire(Math.max(...known.map(({ expiresAt }) => expiresAt)))
+  for (const { peer, standing } of known.slice(0, 4)) {
+    assert.equal(standing, 'lost')
+    bench.comes(peer)
+  }
+  assert.deepEqual(bench.of('healing'), [])
+})
+
 test('a bootstrap that was silent for long and answers begins healing at once', () => {
   const bench = settled()
   bench.reaches = (peer) => peer !== 'b'

@@ -1,4 +1,5 @@
 import type { Instant } from './machine.ts'
+import { Timers } from './timers.ts'
 
 /** Whom or what a deadline is about; '' when its kind says it all. */
 export type Subject = string | number
@@ -14,53 +15,42 @@ export interface Due<Kind> {
  * parts: a machine of hundreds of steps a minute sets and clears several of them with each.
  */
 export class Alarms<Kind> {
-  readonly #at = new Map<Kind, Map<Subject, Instant>>()
-  /** The earliest deadline, Infinity without any; undefined when it must be looked for. */
-  #next: Instant | undefined = Infinity
+  readonly #kinds = new Map<Kind, Timers<Subject>>()
 
   /** Sets a deadline, or moves it. */
   set(kind: Kind, at: Instant, subject: Subject = ''): void {
-    let ofKind = this.#at.get(kind)
-    if (ofKind === undefined) this.#at.set(kind, (ofKind = new Map()))
-    if (this.#next !== undefined && at <= this.#next) this.#next = at
-    else if (ofKind.get(subject) === this.#next) this.#next = undefined
-    ofKind.set(subject, at)
+    let timers = this.#kinds.get(kind)
+    if (timers === undefined) this.#kinds.set(kind, (timers = new Timers()))
+    timers.set(subject, at)
   }
 
   clear(kind: Kind, subject: Subject = ''): void {
-    const ofKind = this.#at.get(kind)
-    if (ofKind === undefined || ofKind.size === 0) return
-    if (ofKind.get(subject) === this.#next) this.#next = undefined
-    ofKind.delete(subject)
+    this.#kinds.get(kind)?.clear(subject)
+  }
+
+  /** Whatever the subject was due for. */
+  clearAll(subject: Subject): void {
+    for (const timers of this.#kinds.values()) timers.clear(subject)
   }
 
   has(kind: Kind, subject: Subject = ''): boolean {
-    return this.#at.get(kind)?.has(subject) === true
+    return this.#kinds.get(kind)?.has(subject) === true
   }
 
   /** The earliest deadline. */
   next(): Instant | undefined {
-    this.#next ??= this.#earliest()
-    return this.#next === Infinity ? undefined : this.#next
+    let earliest = Infinity
+    for (const timers of this.#kinds.values())
+      earliest = Math.min(earliest, timers.next() ?? Infinity)
+    return earliest === Infinity ? undefined : earliest
   }
 
   /** Removes and returns what is due, earliest first. */
   takeDue(now: Instant): Due<Kind>[] {
     const due: (Due<Kind> & { at: Instant })[] = []
-    for (const [kind, ofKind] of this.#at) {
-      for (const [subject, at] of ofKind) if (at <= now) due.push({ kind, subject, at })
+    for (const [kind, timers] of this.#kinds) {
+      for (const [subject, at] of timers.takeDueWithTimes(now)) due.push({ kind, subject, at })
     }
-    for (const { kind, subject } of due) this.#at.get(kind)?.delete(subject)
-    this.#next = undefined
     return due.sort((a, b) => a.at - b.at)
-  }
-
-  #earliest(): Instant {
-    let earliest = Infinity
-    for (const ofKind of this.#at.values()) {
-      if (ofKind.size === 0) continue
-      for (const at of ofKind.values()) if (at < earliest) earliest = at
-    }
-    return earliest
   }
 }

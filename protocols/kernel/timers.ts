@@ -33,10 +33,15 @@ export class Timers<Name> {
 
   /** Removes and returns what is due, earliest first. */
   takeDue(now: Instant): Name[] {
+    return this.takeDueWithTimes(now).map(([name]) => name)
+  }
+
+  /** The same, each with its deadline. */
+  takeDueWithTimes(now: Instant): [Name, Instant][] {
     const due = [...this.#at].filter(([, at]) => at <= now).sort((a, b) => a[1] - b[1])
     for (const [name] of due) this.#at.delete(name)
     this.#next = undefined
-    return due.map(([name]) => name)
+    return due
   }
 }
 

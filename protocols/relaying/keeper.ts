@@ -1,24 +1,24 @@
+import { Alarms } from '../kernel/alarms.ts'
 import { backoffMs } from '../kernel/backoff.ts'
 import type { Instant, Machine } from '../kernel/machine.ts'
 import { jittered } from '../kernel/rng.ts'
 import type { Rng } from '../kernel/rng.ts'
 import { Candidates, isSound, lagged, measured } from './candidates.ts'
 import type { Candidate, Entry, Failure } from './candidates.ts'
-import { Alarms } from './keeper-alarms.ts'
-import type { Alarm } from './keeper-alarms.ts'
 import { described } from './keeper-messages.ts'
 import type { KeeperInput, KeeperOutput, KeptRelay, TestOutcome } from './keeper-messages.ts'
 import { COST, KEEPER_LIMITS } from './limits.ts'
 
 export type { KeeperInput, KeeperOutput, KeptRelay, TestOutcome }
 
-const SILENT = 'it passes nothing on'
+/** What a relay can be due for; `review` belongs to none. */
+type Alarm = 'answer' | 'rest' | 'expiry' | 'renew' | 'test' | 'review'
 
 /** Holds reservations at relays while they are needed, tests them, and gets lost ones back. See SPEC.md. */
 export class RelayKeeper implements Machine<KeeperInput, KeeperOutput> {
   readonly #rng: Rng
   readonly #candidates = new Candidates()
-  readonly #alarms = new Alarms()
+  readonly #alarms = new Alarms<Alarm>()
   #needed = false
 
   constructor(rng: Rng) {
@@ -77,16 +77,17 @@ export class RelayKeeper implements Machine<KeeperInput, KeeperOutput> {
   }
 
   #tick(now: Instant, out: KeeperOutput[]): void {
-    for (const due of this.#alarms.takeDue(now)) {
-      if (due.alarm === 'review') this.#review(now, out)
-      else {
-        const entry = this.#candidates.get(due.peer)
-        if (entry !== undefined) this.#ring(due.alarm, entry, now, out)
+    for (const { kind, subject } of this.#alarms.takeDue(now)) {
+      if (kind === 'review') {
+        this.#review(now, out)
+        continue
       }
+      const entry = this.#candidates.get(String(subject))
+      if (entry !== undefined) this.#ring(kind, entry, now, out)
     }
   }
 
-  #ring(alarm: Alarm, entry: Entry, now: Instant, out: KeeperOutput[]): void {
+  #ring(alarm: Exclude<Alarm, 'review'>, entry: Entry, now: Instant, out: KeeperOutput[]): void {
     switch (alarm) {
       case 'answer':
         return this.#failed(entry, 'unreachable', now)
@@ -108,8 +109,8 @@ export class RelayKeeper implements Machine<KeeperInput, KeeperOutput> {
   #need(need: boolean, now: Instant, out: KeeperOutput[]): void {
     if (need === this.#needed) return
     this.#needed = need
-    this.#alarms.setReview(need ? now + KEEPER_LIMITS.reviewMs : undefined)
-    if (need) return
+    if (need) return this.#alarms.set('review', now + KEEPER_LIMITS.reviewMs)
+    this.#alarms.clear('review')
     for (const entry of this.#candidates.in('held')) {
       this.#release(entry, 'not needed any more', out)
     }
@@ -137,7 +138,7 @@ export class RelayKeeper implements Machine<KeeperInput, KeeperOutput> {
 
   #forget({ peer }: Entry): void {
     this.#candidates.delete(peer)
-    this.#alarms.clear(peer)
+    this.#alarms.clearAll(peer)
   }
 
   #reached(entry: Entry): void {
@@ -282,7 +283,7 @@ export class RelayKeeper implements Machine<KeeperInput, KeeperOutput> {
     const reason = entry.fading ? 'it would not renew' : 'it lets nobody test it'
     if (silent) entry.silences++
     else entry.failures = Math.max(1, entry.failures)
-    this.#release(entry, silent ? SILENT : reason, out)
+    this.#release(entry, silent ? 'it passes nothing on' : reason, out)
     entry.served = false
     this.#rest(entry, silent ? 'silent' : 'refused', now)
   }
@@ -295,7 +296,7 @@ export class RelayKeeper implements Machine<KeeperInput, KeeperOutput> {
 
   /** The only way from one standing to another: what belonged to the old one ends. */
   #becomes(entry: Entry, standing: Entry['standing']): void {
-    this.#alarms.clear(entry.peer)
+    this.#alarms.clearAll(entry.peer)
     entry.standing = standing
     delete entry.failure
     if (standing === 'held') return
@@ -304,7 +305,7 @@ export class RelayKeeper implements Machine<KeeperInput, KeeperOutput> {
   }
 
   #set(alarm: Alarm, { peer }: Entry, at: Instant): void {
-    this.#alarms.set(alarm, peer, at)
+    this.#alarms.set(alarm, at, peer)
   }
 
   /** Asks as many as are missing, and lets go what has been replaced: make before break. */
@@ -349,7 +350,7 @@ export class RelayKeeper implements Machine<KeeperInput, KeeperOutput> {
 
   /** Whether the spare one is better by far than the worst that is held; both must have been measured. */
   #review(now: Instant, out: KeeperOutput[]): void {
-    this.#alarms.setReview(now + KEEPER_LIMITS.reviewMs)
+    this.#alarms.set('review', now + KEEPER_LIMITS.reviewMs)
     if (this.#candidates.sound().length < KEEPER_LIMITS.wanted || !this.#hasRoom()) return
     const { entry: worst, cost: before } = this.#candidates.worstHeld()
     const taken = this.#candidates.groups(worst)

@@ -284,11 +284,12 @@ export class ReachabilityMachine implements Machine<ReachabilityInput, Reachabil
     for (const [i, family] of FAMILIES.entries()) {
       settle(this.#families[family], found[i] as Assessment, now)
     }
-    const announce = this.#announce(now)
+    const told = this.#claimEvidence()
+    const announce = this.#announce(told, now)
     const verdict = this.#overall(announce)
     const decisive = found.filter((each) => each.verdict === verdict)
     const main = (decisive.length > 0 ? decisive : found).reduce(strongest)
-    const until = this.#settledUntil()
+    const until = this.#settledUntil(told)
     const { at } = this.#mapped
     return {
       verdict,
@@ -301,20 +302,18 @@ export class ReachabilityMachine implements Machine<ReachabilityInput, Reachabil
       ),
       announce,
       ...(at !== undefined && { mapped: endpoint(at.ip, at.port) }),
-      claims: this.#claims.judge(this.#claimEvidence()),
-      claimed: this.#claims
-        .toTry(this.#claimEvidence())
-        .map((place) => endpoint(place.ip, place.port)),
+      claims: this.#claims.judge(told),
+      claimed: this.#claims.toTry(told).map((place) => endpoint(place.ip, place.port)),
       settled: until !== undefined && now < until,
     }
   }
 
   /**
-   * Configured addresses need no probes once they are proven, or when nobody can try them; nor does a host whose every family has an address of the internet at which a
-   * stranger has come in lately. Undefined for everybody else.
+   * Configured addresses need no probes once they are proven, or when nobody can try them; nor does a host whose every family
+   * has an address of the internet at which a stranger has come in lately. Undefined for everybody else.
    */
-  #settledUntil(): Instant | undefined {
-    if (this.#claims.any) return this.#claims.provenUntil(this.#claimEvidence())
+  #settledUntil(told = this.#claimEvidence()): Instant | undefined {
+    if (this.#claims.any) return this.#claims.provenUntil(told)
     const outside = FAMILIES.map((family) => this.#evidence(family)).filter(
       ({ ownPublic, internet }) => ownPublic.length > 0 || internet.voters > 0,
     )
@@ -361,8 +360,8 @@ export class ReachabilityMachine implements Machine<ReachabilityInput, Reachabil
     return verdicts.includes('private') ? 'private' : 'unknown'
   }
 
-  #announce(now: Instant): string[] {
-    if (this.#claims.any) return this.#claims.announced(this.#claimEvidence(), now)
+  #announce(told: Record<Family, ClaimEvidence>, now: Instant): string[] {
+    if (this.#claims.any) return this.#claims.announced(told, now)
     const dialable = FAMILIES.flatMap((family) => this.#families[family].dialable)
     const used = this.#own.filter(({ ip }) => this.#used.has(ip))
     const wideFirst = used.sort((a, b) => Number(isLoopback(a)) - Number(isLoopback(b)))

@@ -38,8 +38,11 @@ export interface Incoming {
 interface Current {
   round: Round
   number: number
+  openedAt: Instant
   startedAt: Instant
   endsAt: Instant
+  /** How often it was asked, and how many of those asks may have been heard. */
+  sent: number
   asks: number
   askedAt: Instant | undefined
   overdueAt: Instant | undefined
@@ -49,6 +52,8 @@ interface Current {
   carrier: Carrier | undefined
   /** Carriers that this round's ask went by, the latest last. */
   used: Set<string>
+  /** Carriers that did not deliver it. */
+  failed: Set<string>
   candidates: string[]
   /** How often each host may be dialled in this round. */
   dials: Map<string, number>
@@ -154,24 +159,41 @@ export class Campaign {
     const waits = current.overdueAt === undefined && current.asks < LIMITS.asksPerRound
     // What the others did not deliver, a new one may: a relayed connection, where the relay passes on no signals.
     const fresh = this.#carriers().some((one) => !current.used.has(keyOf(one)))
-    return waits || (fresh && current.asks > 0) ? this.#ask(now) : []
+    return waits || fresh ? this.#ask(now) : []
   }
 
-  /** What can reach the peer now, those first that were not used in this round. */
+  /** What can reach the peer now, those first that were not used in this round; without those that failed in it. */
   #carriers(): Carrier[] {
-    const used = this.#current?.used ?? new Set()
-    const [fresh, rest] = [false, true].map((wanted) =>
-      this.#world.carriers(this.peer).filter((one) => used.has(keyOf(one)) === wanted),
-    ) as [Carrier[], Carrier[]]
+    const { used = new Set(), failed = new Set() } = this.#current ?? {}
     const order = [...used]
-    return [...fresh, ...rest.sort((a, b) => order.indexOf(keyOf(a)) - order.indexOf(keyOf(b)))]
+    const at = (one: Carrier): number => order.indexOf(keyOf(one))
+    return this.#world
+      .carriers(this.peer)
+      .filter((one) => !failed.has(keyOf(one)))
+      .sort((a, b) => at(a) - at(b))
   }
 
-  /** The last ask did not get through: the next carrier is tried without waiting. */
-  undelivered(now: Instant): PunchOutput[] {
+  /** An ask did not get through, so nobody has heard it: the next carrier is tried without waiting. */
+  undelivered(carrier: Carrier, now: Instant): PunchOutput[] {
     const current = this.#current
-    const waits = current?.overdueAt !== undefined && !current.answered
-    return waits && this.side === 'caller' ? this.#ask(now) : []
+    const key = keyOf(carrier)
+    if (current === undefined || this.side === 'callee' || current.answered) return []
+    if (!current.used.has(key) || current.failed.has(key)) return []
+    current.failed.add(key)
+    current.asks--
+    const fresh = this.#carriers().some((one) => !current.used.has(keyOf(one)))
+    if (current.asks > 0) return fresh ? this.#ask(now) : []
+    this.#unask(current, now)
+    return this.#ask(now)
+  }
+
+  /** As if the round had just begun to wait for something that can carry its ask, and to time its dials by. */
+  #unask(current: Current, now: Instant): void {
+    current.askedAt = undefined
+    current.endsAt = current.openedAt + LIMITS.carrierMs
+    current.steps = []
+    const dialled = current.fireAt !== undefined && current.fireAt <= now
+    if (!dialled && current.round.method !== 'search') current.fireAt = undefined
   }
 
   /** The peer's answer or refusal to a caller's ask. */
@@ -295,8 +317,10 @@ export class Campaign {
     this.#current = {
       round,
       number,
+      openedAt: now,
       startedAt: now,
       endsAt: now + patienceMs,
+      sent: 0,
       asks: 0,
       askedAt: undefined,
       overdueAt: undefined,
@@ -304,6 +328,7 @@ export class Campaign {
       fireAt: undefined,
       carrier: undefined,
       used: new Set(),
+      failed: new Set(),
       candidates: [],
       dials: new Map(),
       steps: [],
@@ -320,7 +345,7 @@ export class Campaign {
   #ask(now: Instant): PunchOutput[] {
     const current = this.#current as Current
     const [carrier] = this.#carriers()
-    if (carrier === undefined || current.asks >= LIMITS.asksMost) {
+    if (carrier === undefined || current.sent >= LIMITS.asksMost) {
       current.overdueAt = undefined // the round's end, or a carrier, wakes us
       return []
     }
@@ -329,6 +354,7 @@ export class Campaign {
     const first = current.asks === 0
     const rttMs = this.#rtt(carrier)
     current.asks++
+    current.sent++
     current.askedAt = now
     current.carrier = carrier
     current.overdueAt =
@@ -337,8 +363,7 @@ export class Campaign {
         : undefined
     if (first) {
       // Waiting for a carrier does not count, except that a search holds its place for so long only.
-      const latest =
-        current.round.method === 'search' ? current.startedAt + SEARCH.mostMs : Infinity
+      const latest = current.round.method === 'search' ? current.openedAt + SEARCH.mostMs : Infinity
       current.startedAt = now
       current.endsAt = Math.min(now + current.round.patienceMs(rttMs), latest)
       current.steps.push({ name: 'asked', ms: 0 })
@@ -371,7 +396,8 @@ export class Campaign {
     const opens = isSymmetric(this.#facts)
     const early = this.role === 'client' || current.round.method === 'search' || timed || opens
     const startAt = opens ? now : now + rttMs / 2
-    return [...this.#started(), ask, ...(early ? this.#act(now, startAt) : [])]
+    const started = current.sent === 1 ? this.#started() : []
+    return [...started, ask, ...(early ? this.#act(now, startAt) : [])]
   }
 
   /** Does our part of the round: what is dialled, probed or opened. */

@@ -23,8 +23,8 @@ export type PunchInput =
   | { type: 'call'; peer: string; facts: SideFacts; campaign: string }
   /** What can carry messages to the peer now, best first. */
   | { type: 'carriers'; peer: string; carriers: readonly Carrier[] }
-  /** A message to the peer did not get through. */
-  | { type: 'undelivered'; peer: string }
+  /** A message to the peer did not get through by this carrier. */
+  | { type: 'undelivered'; peer: string; carrier: Carrier }
   | ({ type: 'message'; peer: string } & Incoming)
   /** A direct connection to the peer is open; `connectedAt`: since when, before its handshake. */
   | { type: 'met'; peer: string; address: string; connectedAt?: Instant }
@@ -132,7 +132,7 @@ export class HolePunching implements Machine<PunchInput, PunchOutput> {
         this.#carriers.set(input.peer, input.carriers)
         return this.#campaigns.get(input.peer)?.carriersChanged(now) ?? []
       case 'undelivered':
-        return this.#campaigns.get(input.peer)?.undelivered(now) ?? []
+        return this.#campaigns.get(input.peer)?.undelivered(input.carrier, now) ?? []
       case 'message':
         return this.#message(input, now)
       case 'met':

@@ -160,9 +160,9 @@ export class PunchingDriver {
     return this.#violations
   }
 
-  /** A signal to the peer did not get through. */
-  undelivered(peer: string): void {
-    this.#driven?.feed({ type: 'undelivered', peer })
+  /** A message to the peer did not get through by this carrier. */
+  undelivered(peer: string, carrier: Carrier): void {
+    this.#driven?.feed({ type: 'undelivered', peer, carrier })
   }
 
   /** What is known of the peer has changed: it may be reached by other relays. */
@@ -259,7 +259,7 @@ export class PunchingDriver {
       } else await this.#sendOverCircuit(peer, payload, signal)
     } catch (err) {
       this.#log('%s for %s by %s was not sent - %e', message.type, peer, carrier.kind, err)
-      if (message.type === 'ask') this.undelivered(peer)
+      if (message.type === 'ask') this.undelivered(peer, carrier)
     }
   }
 
@@ -429,8 +429,11 @@ export class PunchingDriver {
 
   /** Nearest first; before all others those whose streams are open. */
   #signalsBy(relays: string[], peer: string): Carrier[] {
-    const open = [...new Set(relays)].filter((relay) => this.#directTo(relay) !== undefined)
-    return open
+    const { signalling } = this.#deps
+    const usable = [...new Set(relays)].filter(
+      (relay) => this.#directTo(relay) !== undefined && !signalling.isMissing(relay),
+    )
+    return usable
       .map((relay) => this.#withRtt({ kind: 'signal', relay }, peer))
       .sort(
         (a, b) => Number(this.#isReady(b)) - Number(this.#isReady(a)) || distance(a) - distance(b),

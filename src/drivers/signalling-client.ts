@@ -65,6 +65,8 @@ export class SignalClient {
   /** Both as many as the machine allows. */
   readonly #open = new Map<string, Line>()
   readonly #opening = new Map<string, Promise<Line>>()
+  /** Relays that refused the protocol when it was last tried. */
+  readonly #missing = new BoundedMap<string, true>(SIGNAL_LIMITS.lines)
   readonly #guard = new ReplayGuard(SIGNAL_LIMITS.replayEntries)
   readonly #stopping = new AbortController()
   #waiting = 0
@@ -95,6 +97,10 @@ export class SignalClient {
 
   isOpen(relay: string): boolean {
     return this.#open.get(relay)?.stream.writable === true
+  }
+
+  isMissing(relay: string): boolean {
+    return this.#missing.has(relay)
   }
 
   /** Seals and sends; resolves when the message is on its way to the relay. */
@@ -154,10 +160,11 @@ export class SignalClient {
       const line = this.#lineOn(await this.#openStream(relay), relay)
       // In the same turn: the stream may have ended already, which is told in the next one.
       this.#open.set(relay, line)
+      this.#missing.delete(relay)
       this.#driven.feed({ type: 'opened', relay })
       return line
     } catch (error) {
-      this.#driven.feed({ type: 'broke', relay, unsupported: isUnsupported(error) })
+      this.#broke(relay, error)
       throw readable(relay, error)
     } finally {
       this.#opening.delete(relay)
@@ -192,11 +199,17 @@ export class SignalClient {
   #closed(relay: string, line: Line, error: Error | undefined): void {
     if (this.#open.get(relay) !== line) return // let go by ourselves
     this.#open.delete(relay)
-    this.#driven.feed({ type: 'broke', relay, unsupported: isUnsupported(error) })
+    this.#broke(relay, error)
     const since = systemClock.now() - SIGNAL_LIMITS.uncertainMs
     for (const { to, at } of line.unanswered.values()) {
       if (at >= since) this.#deps.refused?.(relay, to, 'lost')
     }
+  }
+
+  #broke(relay: string, error: unknown): void {
+    const unsupported = isUnsupported(error)
+    if (unsupported) this.#missing.set(relay, true)
+    this.#driven.feed({ type: 'broke', relay, unsupported })
   }
 
   #onFrame(relay: string, line: Line, frame: Frame): void {
@@ -233,7 +246,9 @@ export class SignalClient {
 
   readonly #onConnection = ({ detail }: CustomEvent<Connection>): void => {
     if (!isUsable(detail)) return
-    this.#driven.feed({ type: 'connected', relay: detail.remotePeer.toString() })
+    const relay = detail.remotePeer.toString()
+    this.#missing.delete(relay)
+    this.#driven.feed({ type: 'connected', relay })
   }
 }
 

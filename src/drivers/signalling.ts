@@ -31,6 +31,8 @@ export interface Signalling {
   keep(relay: string, on: boolean): void
   /** Whether a message can be sent through this relay without opening anything. */
   isOpen(relay: string): boolean
+  /** Whether the relay had no signalling service when it was last tried. */
+  isMissing(relay: string): boolean
   /**
    * Seals a payload (at most 904 bytes) for a peer and sends it through the relay, opening the stream when needed.
    * Resolves when the message is on its way; a refusal comes after that, through `refused`.
@@ -70,6 +72,7 @@ export function createSignalling(deps: SignallingDeps): Signalling {
     },
     keep: (peer, on) => client.keep(peer, on),
     isOpen: (peer) => client.isOpen(peer),
+    isMissing: (peer) => client.isMissing(peer),
     send: (peer, to, payload, { signal }) => client.send(peer, to, payload, signal),
     stats: () => relay.stats(),
   }

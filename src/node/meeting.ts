@@ -92,7 +92,7 @@ export function makeMeeting(
     serving: () => parts.relayService.serving,
     hasReservation: (peer) => parts.relayService.hasReservation(peer),
     received: (from, payload, seen) => punching.signalled(from, payload, seen),
-    refused: (_relay, to) => punching.undelivered(to),
+    refused: (relay, to) => punching.undelivered(to, { kind: 'signal', relay }),
   })
   const punching = new PunchingDriver({
     self: parts.self,

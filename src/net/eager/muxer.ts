@@ -1,8 +1,9 @@
 import { TimeoutError } from '@libp2p/interface'
 import type { Stream, StreamMuxer, StreamMuxerFactory } from '@libp2p/interface'
-import { AbstractMessageStream, AbstractStreamMuxer } from '@libp2p/utils'
+import { AbstractMessageStream } from '@libp2p/utils'
 import { overlay } from '../overlay.ts'
 import { agreementOn } from './agreement.ts'
+import { repaired } from './repairs.ts'
 import { refusal, stripAnswer, unshadow } from './strip.ts'
 
 declare module '@libp2p/interface' {
@@ -36,31 +37,9 @@ export function eagerMuxer(
     const real = make()
     return overlay(real, {
       createStreamMuxer: (maConn) =>
-        withEagerStreams(withSafeOpening(real.createStreamMuxer(maConn)), eagerly),
+        withEagerStreams(repaired(real.createStreamMuxer(maConn)), eagerly),
     })
   }
-}
-
-/**
- * Stock sends the first frame of a stream in a microtask of its own. Where the connection has gone by then that throws,
- * nobody can catch it, and the process ends. Here only the stream ends.
- */
-function withSafeOpening(muxer: StreamMuxer): StreamMuxer {
-  if (!(muxer instanceof AbstractStreamMuxer)) return muxer
-  const onCreateStream = muxer.onCreateStream.bind(muxer)
-  muxer.onCreateStream = (options) => {
-    const stream = onCreateStream(options) as AbstractMessageStream & { sendWindowUpdate(): void }
-    const sendWindowUpdate = stream.sendWindowUpdate.bind(stream)
-    stream.sendWindowUpdate = () => {
-      try {
-        sendWindowUpdate()
-      } catch (err) {
-        stream.abort(err as Error)
-      }
-    }
-    return stream
-  }
-  return muxer
 }
 
 /** Replaces one method of the muxer, because libp2p's connection relies on its identity. */

@@ -212,6 +212,22 @@ test('a connection that goes at the moment a stream is opened takes nothing but 
   await new Promise(setImmediate)
 })
 
+test('a stream that is over before there is anybody to read it is heard all the same', async () => {
+  const [server, client] = muxers()
+  const far = await client.createStream()
+  far.send(Buffer.concat([AGREEMENT, bytesOf('all there is')]))
+  await far.close()
+  while (server.streams[0]?.remoteWriteStatus !== 'closed') await new Promise(setImmediate)
+  // What a connection does as soon as it is there: it negotiates, and leaves the rest to the protocol.
+  const arrived = once(server, 'stream')
+  const [{ detail: near }] = (await arrived) as [CustomEvent<Stream>]
+  assert.deepEqual(await read(near, AGREEMENT.byteLength), AGREEMENT)
+  assert.equal((await read(near, 4)).toString(), 'all ')
+  assert.equal((await read(near, 8)).toString(), 'there is')
+  await near.close()
+  assert.equal(near.status, 'closed')
+})
+
 interface Rtt {
   ping(): Promise<number>
 }

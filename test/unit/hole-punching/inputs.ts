@@ -126,6 +126,10 @@ export const inputs = (peer: fc.Arbitrary<string>): fc.Arbitrary<PunchInput> =>
         address: fc.constant('/ip4/51.0.0.1/tcp/4001'),
       }),
     },
+    {
+      weight: 2,
+      arbitrary: record({ type: fc.constant('undelivered' as const), peer, carrier }),
+    },
     { weight: 1, arbitrary: record({ type: fc.constant('lost' as const), peer }) },
     { weight: 1, arbitrary: record({ type: fc.constant('gone' as const), peer }) },
   )

@@ -75,7 +75,7 @@ class Watched {
       case 'probe':
       case 'knock':
         assert.ok(vouched.has(output.ip), 'a search towards an address that nobody vouches for')
-        assert.ok(output.until - this.now <= SEARCH.mostMs)
+        assert.ok(output.until <= this.now + SEARCH.mostMs)
         if (output.type === 'probe') assert.ok(output.ports.length <= SEARCH.probes)
         else assert.ok(output.sockets <= SEARCH.sockets)
         assert.ok(
@@ -102,7 +102,8 @@ class Watched {
     vouched: Set<string>,
   ): void {
     assert.ok(targets.length <= LIMITS.external + LIMITS.lan)
-    assert.ok(startAt <= this.now + LIMITS.mostRttMs && until - this.now <= LIMITS.meetMostMs)
+    // Sums, as the machine has them: a difference may be rounded beyond the limit.
+    assert.ok(startAt <= this.now + LIMITS.mostRttMs && until <= this.now + LIMITS.meetMostMs)
     const scopes = new Set(['public', ...[...this.#ours].map(scopeOf)])
     for (const { ip, dials, kind } of targets) {
       assert.ok(dials <= (vouched.has(ip) ? LIMITS.dialsVouched : LIMITS.dialsUnvouched))
@@ -239,6 +240,66 @@ test('the smaller id takes part as long as nobody has heard of its own call', ()
   const machine = new HolePunching('A', seededRng(1))
   machine.step({ type: 'call', peer: 'B', facts: NOTHING_KNOWN, campaign: 'b'.repeat(32) }, 0)
   const outputs = machine.step(ask('B', 'a'.repeat(32)), 10)
+  assert.ok(outputs.some((one) => one.type === 'send' && one.message.type === 'answer'))
+})
+
+const signalsThenCircuit = [
+  { kind: 'signal', relay: 'R1', rttMs: 50 },
+  { kind: 'signal', relay: 'R2', rttMs: 50 },
+  { kind: 'circuit', relay: 'R1', rttMs: 120 },
+] as const
+
+/** A caller whose relays pass on no signals, at the time when it has found that out. */
+function afterTwoSignals(self: string, peer: string): [HolePunching, readonly PunchOutput[]] {
+  const machine = new HolePunching(self, seededRng(1))
+  machine.step({ type: 'carriers', peer, carriers: signalsThenCircuit }, 0)
+  const facts = { ...NOTHING_KNOWN, external: [{ ip: '51.0.0.1', port: 4001 }] }
+  machine.step({ type: 'call', peer, facts, campaign: 'b'.repeat(32) }, 0)
+  machine.step({ type: 'undelivered', peer, carrier: signalsThenCircuit[0] }, 10)
+  return [machine, machine.step({ type: 'undelivered', peer, carrier: signalsThenCircuit[1] }, 20)]
+}
+
+const asksIn = (outputs: readonly PunchOutput[]): string[] =>
+  outputs.flatMap((one) =>
+    one.type === 'send' && one.message.type === 'ask' ? [one.carrier.kind] : [],
+  )
+
+test('asks that were not delivered use up none of those that a round has', () => {
+  const [machine, outputs] = afterTwoSignals('A', 'B')
+  const asks = asksIn(outputs)
+  for (let now = 20; now < 1_400; now += 10)
+    asks.push(...asksIn(machine.step({ type: 'tick' }, now)))
+  assert.deepEqual(
+    asks,
+    Array.from({ length: LIMITS.asksPerRound }, () => 'circuit'),
+  )
+})
+
+test('dials are timed by the ask that was delivered, and one that failed is not reported again', () => {
+  const [, outputs] = afterTwoSignals('A', 'B')
+  const dial = outputs.find((one) => one.type === 'dial')
+  assert.equal(dial?.startAt, 20 + 120 / 2)
+  assert.ok(!outputs.some(({ type }) => type === 'started'))
+})
+
+test('a carrier that failed is not used again in the round', () => {
+  const [machine] = afterTwoSignals('A', 'B')
+  const again = machine.step({ type: 'undelivered', peer: 'B', carrier: signalsThenCircuit[2] }, 30)
+  assert.deepEqual(asksIn(again), [])
+  machine.step({ type: 'tick' }, 9_000)
+  assert.ok(machine.isActive('B'), 'it waits for something that can carry its ask')
+  const carrier = { kind: 'signal', relay: 'R3', rttMs: 50 } as const
+  const found = machine.step({ type: 'carriers', peer: 'B', carriers: [carrier] }, 9_500)
+  assert.deepEqual(asksIn(found), ['signal'])
+})
+
+test('the smaller id takes part as long as its own asks were not delivered', () => {
+  const machine = new HolePunching('A', seededRng(1))
+  machine.step({ type: 'carriers', peer: 'B', carriers: signalsThenCircuit.slice(0, 1) }, 0)
+  machine.step(call('B', 'b'.repeat(32)), 0)
+  assert.deepEqual(machine.step(ask('B', 'a'.repeat(32)), 10), [])
+  machine.step({ type: 'undelivered', peer: 'B', carrier: signalsThenCircuit[0] }, 20)
+  const outputs = machine.step(ask('B', 'a'.repeat(32)), 30)
   assert.ok(outputs.some((one) => one.type === 'send' && one.message.type === 'answer'))
 })
 

@@ -7,9 +7,11 @@ import type { PeerKey, SelfFacts } from '../peer-exchange/record.ts'
 import type { Sampler } from '../peer-exchange/sampler.ts'
 import { limits } from './limits.ts'
 
+type AddressBookParts = 'get' | 'all' | 'addresses' | 'valid' | 'count' | 'fresh' | 'isContested'
+
 /** What peer exchange knows, to be read. */
 export interface Acquaintances {
-  readonly book: Pick<AddressBook, 'get' | 'all' | 'addresses' | 'valid' | 'count' | 'fresh'>
+  readonly book: Pick<AddressBook, AddressBookParts>
   readonly sampler: Pick<Sampler<BookEntry>, 'distinct' | 'holders' | 'estimate'>
   alternativesFor(peer: PeerKey, now: Instant): Entry[]
 }
@@ -55,10 +57,14 @@ export class Candidates {
   /**
    * Those of the sample that fit, class by class: hidden peers are harder to link to than public ones, and drawing the
    * class first, by its share in the sample, and again after a failure keeps them from being left out for that. Whoever
-   * is taken from here is taken for good: what became of it is told by `linked` or `failed`.
+   * is taken from here is taken for good: what became of it is told by `linked` or `failed`. Those whose addresses are
+   * contested come last.
    */
   *ofSample(fits: (entry: BookEntry) => boolean): Generator<BookEntry> {
-    const classes = Map.groupBy(this.#sample().filter(fits), isDependable)
+    const classes = Map.groupBy(
+      this.#uncontestedFirst(this.#sample().filter(fits)).reverse(),
+      isDependable,
+    )
     const share = classes.size > 0 ? this.#dependableShare() : 0
     for (;;) {
       const wanted = this.#owed.shift() ?? this.#rng() < share
@@ -85,15 +91,28 @@ export class Candidates {
     return [...reached, ...heard, ...lost]
   }
 
-  /** Whom to see: of the sample, those we never met, then those we have not met for longest. */
-  toVisit(now: Instant): BookEntry[] {
+  /** Whom to see: of the sample, those we never met, then those we have not met for longest; contested ones last, if at all. */
+  toVisit(now: Instant, contested: boolean): BookEntry[] {
     const stale = this.#sample().filter(({ metAt }) => now - metAt > limits.metRecentlyMs)
-    return stale.sort((a, b) => a.metAt - b.metAt)
+    const order = this.#uncontestedFirst(stale.sort((a, b) => a.metAt - b.metAt))
+    return contested ? order : order.filter((one) => !this.isContested(one))
   }
 
   lost(): BookEntry[] {
     const lost = [...this.#known.book.all()].filter(({ standing }) => standing === 'lost')
     return shuffle(lost, this.#rng)
+  }
+
+  #uncontestedFirst(entries: BookEntry[]): BookEntry[] {
+    const contested = entries.filter((one) => this.isContested(one))
+    return contested.length === 0
+      ? entries
+      : [...entries.filter((one) => !contested.includes(one)), ...contested]
+  }
+
+  /** Others say to be where it says to be. */
+  isContested(entry: BookEntry): boolean {
+    return this.#known.book.isContested(entry)
   }
 
   #sample(): BookEntry[] {

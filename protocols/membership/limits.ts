@@ -33,10 +33,15 @@ export const limits = {
   /**
    * Visits see whether peers of the sample are there, and ask them. Each that finds somebody makes the pause before the next
    * half as long again; one that finds nobody is followed at once, and by shorter pauses: the more of the sample is
-   * stale, the more is looked at.
+   * stale, the more is looked at. In the first hour (`mixingMs`) the pause does not grow: a node that has not seen much is easily
+   * shown only what liars want it to see.
    */
   visitMs: { first: 30_000, most: 300_000, afterNobody: 5_000 },
   visitGrowth: 1.5,
+  /**
+   * Somebody whose address others claim as well is visited once in a day, and nobody knows when: of a thousand nodes seven in ten minutes.
+   */
+  contestedMs: 86_400_000,
   /** Somebody met this recently need not be visited. */
   metRecentlyMs: 3_600_000,
   /** One visit in so many goes to a lost peer, if there are any: it may be the other half of a split overlay. */
@@ -44,8 +49,11 @@ export const limits = {
   /** When a lost peer may be visited again. */
   lostVisitsMs: [120_000, 600_000, 1_800_000, 7_200_000, 21_600_000],
 
-  /** One chosen neighbour is exchanged: often while the overlay mixes, rarely later, since old links are good ones. */
-  rotateMs: { young: 600_000, steady: 10_800_000, healing: 300_000 },
+  /**
+   * One chosen neighbour is exchanged: often in the first hour, since it was chosen when little was known (less often where that is nearly
+   * everybody, `small`), and rarely later, since old links are good ones.
+   */
+  rotateMs: { young: 180_000, small: 600_000, steady: 10_800_000, healing: 300_000 },
   mixingMs: 3_600_000,
   /** After a split links are mixed faster for an hour. */
   healingMs: 3_600_000,

@@ -124,6 +124,8 @@ export class Membership implements Machine<Input, Output> {
   /** Another one is being looked for, to take the place of an old one. */
   #rotating = false
   #startedAt: Instant | undefined
+  /** When somebody whose address is contested may be visited. */
+  #contestedAt: Instant = Infinity
   #joined = false
   #left = false
   #visits = 0
@@ -239,6 +241,7 @@ export class Membership implements Machine<Input, Output> {
 
   #start(bootstraps: { peer: PeerKey; addresses: string[] }[], now: Instant): void {
     this.#startedAt = now
+    this.#contestedAt = now + this.#someTime(limits.contestedMs)
     const hasBook = this.#known.book.count('reached') >= limits.bookEnough
     const at = hasBook || this.#candidates.anchors().length >= limits.bookEnough
     this.#bootstraps.start(bootstraps, this.#self, now + (at ? limits.bookFirstMs : 0))
@@ -747,7 +750,8 @@ export class Membership implements Machine<Input, Output> {
   #visit(now: Instant, out: Output[]): void {
     const age = now - (this.#startedAt ?? now)
     this.#timers.set('visit', now + jittered(this.#visitEvery, 0.25, this.#rng))
-    this.#visitEvery = Math.min(this.#visitEvery * limits.visitGrowth, limits.visitMs.most)
+    if (age > limits.mixingMs)
+      this.#visitEvery = Math.min(this.#visitEvery * limits.visitGrowth, limits.visitMs.most)
     const estimate = this.#known.sampler.estimate()
     // Before the sampler has been offered everybody, the estimate only grows.
     const grown = estimate !== undefined && age > limits.mixingMs
@@ -755,11 +759,21 @@ export class Membership implements Machine<Input, Output> {
     if (this.#candidates.everybody || this.#dials.size >= limits.dials) return
     const turnOfLost = ++this.#visits % limits.lostEvery === 0 || this.#healing.isOn(now)
     const order = turnOfLost ? this.#candidates.lost() : []
-    for (const { peer } of [...order, ...this.#candidates.toVisit(now)]) {
+    const contested = now >= this.#contestedAt
+    for (const entry of [...order, ...this.#candidates.toVisit(now, contested)]) {
+      const { peer } = entry
       const busy = peer === this.#self || this.#contacts.has(peer) || this.#dials.has(peer)
       if (busy || this.#rests.until(peer) > now) continue
-      if (this.#dial(peer, 'visit', now, out)) return
+      if (!this.#dial(peer, 'visit', now, out)) continue
+      if (this.#candidates.isContested(entry))
+        this.#contestedAt = now + this.#someTime(limits.contestedMs)
+      return
     }
+  }
+
+  /** So long on average. */
+  #someTime(ms: number): number {
+    return 2 * ms * this.#rng()
   }
 
   #foundNobody(peer: PeerKey, now: Instant): void {
@@ -775,8 +789,9 @@ export class Membership implements Machine<Input, Output> {
 
   #rotate(now: Instant, out: Output[]): void {
     const age = now - (this.#startedAt ?? now)
-    const { young, steady, healing } = limits.rotateMs
-    const calm = age < limits.mixingMs ? young : steady
+    const { young, small, steady, healing } = limits.rotateMs
+    const fast = this.#candidates.isSmall ? small : young
+    const calm = age < limits.mixingMs ? fast : steady
     const every = this.#healing.isOn(now) ? healing : calm
     this.#timers.set('rotate', now + jittered(every, 0.25, this.#rng))
     if (this.#candidates.everybody) return

@@ -8,6 +8,8 @@ import type { PeerKey } from './record.ts'
 interface Account {
   buckets: Map<Rated, TokenBucket>
   patience: TokenBucket
+  /** Strangers that it names. */
+  named: TokenBucket
   shunnedUntil: Instant
 }
 
@@ -30,6 +32,11 @@ export class Accounts {
     return false
   }
 
+  /** Whether one more stranger that the peer names is looked at. Naming more is no misbehaviour. */
+  heeds(peer: PeerKey, now: Instant): boolean {
+    return this.#of(peer, now).named.take(1, now)
+  }
+
   /** Notes bytes that no correct peer sends. */
   fault(peer: PeerKey, now: Instant): void {
     this.#charge(this.#of(peer, now), limits.faultCost, now)
@@ -50,6 +57,7 @@ export class Accounts {
     const account = this.#accounts.get(peer) ?? {
       buckets: new Map<Rated, TokenBucket>(),
       patience: new TokenBucket(limits.patience, now),
+      named: new TokenBucket(limits.named, now),
       shunnedUntil: 0,
     }
     this.#accounts.set(peer, account) // the peer heard of longest ago makes room

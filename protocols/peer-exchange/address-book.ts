@@ -1,3 +1,4 @@
+import { endpoint, parseAddress } from '../kernel/address.ts'
 import { BoundedMap } from '../kernel/bounded.ts'
 import type { Instant } from '../kernel/machine.ts'
 import { shuffle } from '../kernel/rng.ts'
@@ -61,6 +62,10 @@ export class AddressBook {
   readonly #counts: Record<Standing, number> = { heard: 0, reached: 0, lost: 0 }
   /** Departures, by peer: a copy of an older record must not bring the peer back. */
   readonly #tombstones = new BoundedMap<PeerKey, { seq: number; until: Instant }>(limits.tombstones)
+  /** How many records name each direct address. */
+  readonly #claims = new Map<string, number>()
+  /** How many addresses more than one record names: mostly none, and every candidate is asked about. */
+  #disputes = 0
   #dialler: Dialler
   #setHash = 0
 
@@ -116,6 +121,16 @@ export class AddressBook {
     return usableAddresses(record, this.#dialler)
   }
 
+  /**
+   * Whether others say to be at every address that this peer says to be at, and it never answered a dial of ours. One of them is wrong,
+   * or all are, and somebody is to be dialled who has no part in this. That it came to us proves no address.
+   */
+  isContested({ reachedSince, record }: BookEntry): boolean {
+    if (this.#disputes === 0 || reachedSince > 0) return false
+    const claims = claimsOf(record)
+    return claims.length > 0 && claims.every((address) => (this.#claims.get(address) ?? 0) > 1)
+  }
+
   /** Whether a record of that age would change anything. */
   isNews(peer: PeerKey, seq: number, now: Instant): boolean {
     const grave = this.#tombstones.get(peer)
@@ -136,6 +151,8 @@ export class AddressBook {
     const dialable = isDialable(learnt.record, this.#dialler)
     if (before !== undefined) {
       this.#uncount(before)
+      this.#claim(before.record, -1)
+      this.#claim(learnt.record, 1)
       before.record = learnt.record
       before.envelope = learnt.envelope
       before.lastSeenAt = Math.max(before.lastSeenAt, learnt.lastSeenAt)
@@ -165,6 +182,7 @@ export class AddressBook {
       forwarding: undefined,
     }
     this.#entries.set(peer, entry)
+    this.#claim(entry.record, 1)
     this.#byId.set(learnt.id, entry)
     this.#recount(entry)
     return evicted
@@ -180,6 +198,7 @@ export class AddressBook {
     const entry = this.#entries.get(peer)
     if (entry === undefined) return false
     this.#uncount(entry)
+    this.#claim(entry.record, -1)
     if (this.#byId.get(entry.id) === entry) this.#byId.delete(entry.id)
     return this.#entries.delete(peer)
   }
@@ -274,6 +293,16 @@ export class AddressBook {
     if (standing !== 'lost') this.#setHash ^= fold(id, record.seq)
   }
 
+  #claim(record: PeerRecord, by: 1 | -1): void {
+    for (const address of claimsOf(record)) {
+      const before = this.#claims.get(address) ?? 0
+      const count = before + by
+      this.#disputes += Number(count > 1) - Number(before > 1)
+      if (count > 0) this.#claims.set(address, count)
+      else this.#claims.delete(address)
+    }
+  }
+
   /** Somebody of the same standing leaves when it is full. The reached are only counted down to being heard of. */
   #makeRoom(standing: Standing, newcomer?: BookEntry): PeerKey | undefined {
     if (this.#counts[standing] < limits[standing]) return undefined
@@ -296,6 +325,22 @@ export class AddressBook {
 export function isFresh(entry: BookEntry | undefined, now: Instant): entry is BookEntry {
   return entry !== undefined && entry.standing !== 'lost' && entry.expiresAt > now
 }
+
+/** A relayed address has its peer's name in it, and the addresses of private networks are many people's. */
+function claimsOf(record: PeerRecord): readonly string[] {
+  const before = claimsRead.get(record)
+  if (before !== undefined) return before
+  const claims = new Set<string>()
+  for (const { address, kind } of record.addresses) {
+    const at = kind === 'direct' ? parseAddress(address) : undefined
+    if (at?.scope === 'public') claims.add(endpoint(at.host, at.port))
+  }
+  const read = [...claims]
+  claimsRead.set(record, read)
+  return read
+}
+
+const claimsRead = new WeakMap<PeerRecord, readonly string[]>()
 
 /** Those of the source that told the most of them. */
 function mostTold(entries: BookEntry[]): BookEntry[] {

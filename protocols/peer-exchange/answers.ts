@@ -6,6 +6,7 @@ import { isFresh } from './address-book.ts'
 import type { AddressBook, BookEntry } from './address-book.ts'
 import type { Contact } from './contact.ts'
 import { fitting, toEntry } from './entries.ts'
+import { toldGroup } from './groups.ts'
 import { fold, lowBits } from './ids.ts'
 import { limits } from './limits.ts'
 import type { Entry, Frame, FrameOf } from './messages.ts'
@@ -59,17 +60,21 @@ export class Answers {
   sample(contact: Contact, frame: FrameOf<'sampleReq'>, now: Instant): Frame {
     const { own, ownId, rng } = this.#from
     if (!this.#admits(contact, 'sample', 1, now)) return err(ERR_BUSY, 5)
-    if (frame.setHash === this.setHash()) return { type: 'sample', ids: [], seqLo: [], same: true }
+    if (frame.setHash === this.setHash())
+      return { type: 'sample', ids: [], seqLo: [], same: true, groups: [] }
     const most = Math.max(1, Math.min(frame.max, limits.sampleIds))
     const sampled = this.#named(now).filter((one) => !contact.sent.has(one.id, one.record.seq))
     const others = sampled.length < most ? sampled : shuffle(sampled, rng).slice(0, most - 1)
     const ids = others.map(({ id }) => id)
     const seqLo = others.map(({ record }) => lowBits(record.seq))
+    // In a small overlay every record is fetched, whatever its group.
+    const groups = this.#isSmall ? [] : others.map(({ group }) => toldGroup(group))
     if (own.envelope !== undefined) {
       ids.unshift(ownId)
       seqLo.unshift(lowBits(own.seq))
+      if (groups.length > 0) groups.unshift(0)
     }
-    return { type: 'sample', ids, seqLo, same: false }
+    return { type: 'sample', ids, seqLo, same: false, groups }
   }
 
   /** The records asked for, as many as fit; no version twice to one peer. */

@@ -1,7 +1,7 @@
 import { attempt } from '../kernel/protobuf-bytes.ts'
 import { limits } from './limits.ts'
 import { FrameMessage } from './messages.ts'
-import type { Frame } from './messages.ts'
+import type { Frame, FrameOf } from './messages.ts'
 
 /** The protocol's name on the wire. */
 export const PROTOCOL = '/warren/peer-exchange/1.0.0'
@@ -59,6 +59,11 @@ export function decodeFrame(bytes: Uint8Array): Result<Frame> {
   if (first === undefined) return bad('frame-empty')
   if (set.length > 1) return bad('frame-ambiguous')
   const frame = { type: first[0], ...(first[1] as object) } as Frame
-  if (frame.type === 'sample' && frame.ids.length !== frame.seqLo.length) return bad('lists-differ')
+  if (frame.type === 'sample' && !isParallel(frame)) return bad('lists-differ')
   return ok(frame)
+}
+
+/** Groups may be left out altogether. */
+function isParallel({ ids, seqLo, groups }: FrameOf<'sample'>): boolean {
+  return ids.length === seqLo.length && (groups.length === 0 || groups.length === ids.length)
 }

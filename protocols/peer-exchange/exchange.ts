@@ -17,6 +17,7 @@ import type { Signed } from './envelope.ts'
 import { Errands } from './errands.ts'
 import { Finds, findFrame, peerKeyOf, searchKeyOf } from './finds.ts'
 import type { Wanted } from './finds.ts'
+import { groupOf } from './groups.ts'
 import type { Scope } from './hygiene.ts'
 import { isAhead } from './ids.ts'
 import { limits } from './limits.ts'
@@ -524,7 +525,7 @@ export class PeerExchange implements Machine<Input, Output> {
       this.#offerOwn(frame.envelope, contact, now, out)
       this.#offerUnasked(frame.entries, contact, undefined, now, out)
     } else if (ask.kind === 'sample' && frame.type === 'sample') {
-      this.#want(contact, this.#missing(frame), now, out)
+      this.#want(contact, this.#missing(contact, frame, now), now, out)
     } else if (ask.kind === 'want' && frame.type === 'records') {
       this.#fetched(ask, contact, frame, now, out)
     } else if (ask.kind === 'find' && frame.type === 'records') {
@@ -543,7 +544,11 @@ export class PeerExchange implements Machine<Input, Output> {
   }
 
   /** What of a sample is worth fetching: newer versions, and strangers we have a place for. */
-  #missing({ ids, seqLo, same }: FrameOf<'sample'>): number[] {
+  #missing(
+    { peer }: Contact,
+    { ids, seqLo, same, groups }: FrameOf<'sample'>,
+    now: Instant,
+  ): number[] {
     if (same) return []
     const missing = new Set<number>()
     for (let i = 0; i < ids.length; i++) {
@@ -552,16 +557,20 @@ export class PeerExchange implements Machine<Input, Output> {
       // Our own id can be ahead: an earlier run without its book, under a clock that was.
       const isNews =
         known === undefined
-          ? this.#hasPlaceFor(id) && !this.#verification.wasRefused(id, lo)
+          ? this.#hasPlaceFor(id, groups[i], peer, now) && !this.#verification.wasRefused(id, lo)
           : isAhead(lo, known)
       if (isNews) missing.add(id)
     }
     return [...missing]
   }
 
-  /** A node wants to know everybody of a small overlay, and of a large one whom its sampler picks. */
-  #hasPlaceFor(id: number): boolean {
-    return this.#isSmall || this.sampler.wants(id)
+  /**
+   * Whether a stranger that somebody names is wanted. Of a small overlay a node wants to know everybody, of a large one whom its
+   * sampler picks. How many names of one peer are looked at is bounded, or liars would fill the sample by naming more than others.
+   */
+  #hasPlaceFor(id: number, group: number | undefined, by: PeerKey, now: Instant): boolean {
+    if (!this.#accounts.heeds(by, now)) return false
+    return this.#isSmall || this.sampler.wants(id, group === 0 ? undefined : group)
   }
 
   /** What did not fit into the answer is asked for again, as long as every answer brings something. */
@@ -776,8 +785,10 @@ export class PeerExchange implements Machine<Input, Output> {
     const id = this.#notation.idOf(record.peer)
     contact.sent.add(id, record.seq)
     if (!this.#isNews(record, now)) return record.peer
+    // Fetched for a group it is not in, or too late: a book must not fill up with those.
+    if (asked?.has(id) === true && !this.#hasPlaceStill(record, id)) return record.peer
     const isAsked = asked === undefined ? !unasked : asked.has(id)
-    const isWelcome = isAsked || this.#isWelcome(record, id, contact)
+    const isWelcome = isAsked || this.#isWelcome(record, id, contact, now)
     if (!isWelcome && this.#errands.owed(record, contact.peer, now).length === 0) return record.peer
     this.#verify(
       {
@@ -798,13 +809,18 @@ export class PeerExchange implements Machine<Input, Output> {
     return record.peer
   }
 
+  #hasPlaceStill(record: Job['record'], id: number): boolean {
+    const isKnown = this.book.byId(id) !== undefined
+    return this.#isSmall || isKnown || this.sampler.wants(id, groupOf(record))
+  }
+
   /** Of what we did not ask for: news of whom we know, what a peer says of itself, whom we look for or have a place for. */
-  #isWelcome(record: Job['record'], id: number, contact: Contact): boolean {
+  #isWelcome(record: Job['record'], id: number, contact: Contact, now: Instant): boolean {
     return (
       record.peer === contact.peer ||
       this.book.byId(id) !== undefined ||
-      this.#hasPlaceFor(id) ||
-      this.#finds.answers(record)
+      this.#finds.answers(record) ||
+      this.#hasPlaceFor(id, groupOf(record), contact.peer, now)
     )
   }
 

@@ -95,6 +95,12 @@ export const limits = {
   /** Greetings of strangers that the sampler is shown: it is fed by our own pulls, not by whoever dials most. */
   strangers: { burst: 32, perSecond: 10 / 60 } satisfies BucketLimits,
 
+  /**
+   * Strangers that one peer names and that are looked at: as many as an honest one of a large overlay names at once, and then as
+   * many as its sample changes by. Whoever names its friends only must not name more of them than others name peers.
+   */
+  named: { burst: 64, perSecond: 1 / 30 } satisfies BucketLimits,
+
   // What is kept.
   /** By hearsay: half a MiB, and every peer of a middling overlay. */
   heard: 1_024,

@@ -93,6 +93,7 @@ const bodies = {
     ids: manyUint64(1, limits.sampleIds),
     seqLo: manyUint32(2, limits.sampleIds),
     same: bool(3),
+    groups: manyUint32(5, limits.sampleIds),
   }),
   want: message({ ids: manyUint64(1, limits.wantIds) }),
   records: message({

@@ -37,11 +37,12 @@ export class Sampler<One extends Sampled = Sampled> {
     this.#seeds = Uint32Array.from({ length: limits.slots }, () => this.#seed())
   }
 
-  /** Whether the peer with this id would win a slot, as far as its id alone can tell. */
-  wants(id: number): boolean {
+  /** Whether the peer with this id would win a slot, in this group if that is known. */
+  wants(id: number, group?: number): boolean {
     const [low, high] = [lowBits(id), highBits(id)]
     for (let slot = 0; slot < limits.slots; slot++) {
-      if (ranksIds(slot) && this.#rank(slot, low, high) < (this.#ranks[slot] as number)) return true
+      if (!ranksIds(slot) && group === undefined) continue
+      if (this.#wins(slot, low, high, group ?? 0)) return true
     }
     return false
   }
@@ -119,16 +120,25 @@ export class Sampler<One extends Sampled = Sampled> {
       this.#holders[slot] = one // its group may be another one now
       return false
     }
-    const leastGroup = this.#groupRanks[slot] as number
-    const groupRank = ranksIds(slot) ? leastGroup : mix32(this.#seedOf(slot) ^ mix32(one.group))
-    if (groupRank > leastGroup) return false
-    const rank = this.#rank(slot, lowBits(one.id), highBits(one.id))
-    if (groupRank === leastGroup && rank >= (this.#ranks[slot] as number)) return false
+    const [low, high] = [lowBits(one.id), highBits(one.id)]
+    if (!this.#wins(slot, low, high, one.group)) return false
     this.#holders[slot] = one
     this.#ids[slot] = one.id
-    this.#ranks[slot] = rank
-    this.#groupRanks[slot] = groupRank
+    this.#ranks[slot] = this.#rank(slot, low, high)
+    this.#groupRanks[slot] = this.#groupRank(slot, one.group)
     return true
+  }
+
+  #wins(slot: number, low: number, high: number, group: number): boolean {
+    const leastGroup = this.#groupRanks[slot] as number
+    const groupRank = this.#groupRank(slot, group)
+    if (groupRank !== leastGroup) return groupRank < leastGroup
+    return this.#rank(slot, low, high) < (this.#ranks[slot] as number)
+  }
+
+  /** The same for all groups where ids are ranked. */
+  #groupRank(slot: number, group: number): number {
+    return ranksIds(slot) ? Infinity : mix32(this.#seedOf(slot) ^ mix32(group))
   }
 
   #rank(slot: number, low: number, high: number): number {

@@ -31,7 +31,7 @@ type helloAck struct {
 type sampleReq struct{ max, setHash uint64 }
 
 type sample struct {
-	ids, seqLo []uint64
+	ids, seqLo, groups []uint64
 	same       bool
 }
 
@@ -121,7 +121,7 @@ func decodeFrame(bytes []byte) (body, kind, string) {
 	case len(found) > 1:
 		return nil, kind{}, "frame-ambiguous"
 	}
-	if s, ok := found[of.field].(*sample); ok && len(s.ids) != len(s.seqLo) {
+	if s, ok := found[of.field].(*sample); ok && !s.isParallel() {
 		return nil, kind{}, "lists-differ"
 	}
 	return found[of.field], of, ""
@@ -266,6 +266,8 @@ func readSample(r *reader) body {
 			b.seqLo = r.numbers(b.seqLo, 256, max32)
 		case 3:
 			b.same = r.flag()
+		case 5:
+			b.groups = r.numbers(b.groups, 256, max32)
 		default:
 			return false
 		}
@@ -278,6 +280,13 @@ func (b *sample) write(w *writer) {
 	w.numbers(1, b.ids)
 	w.numbers(2, b.seqLo)
 	w.flag(3, b.same)
+	w.numbers(5, b.groups)
+}
+
+// Groups may be left out altogether.
+func (b *sample) isParallel() bool {
+	groups := len(b.groups)
+	return len(b.ids) == len(b.seqLo) && (groups == 0 || groups == len(b.ids))
 }
 
 func readWant(r *reader) body {

@@ -102,7 +102,7 @@ describe('the command line of the simulator', () => {
     )
     assert.ok(jobs.every(({ options }) => options.hours < 1))
     assert.equal(parse('--ci --n 300').jobs[0]?.options.n, 300)
-    assert.ok(jobs.slice(0, 2).every(({ options }) => options.n === 7_000))
+    assert.ok(jobs.slice(0, 2).every(({ options }) => options.n === 4_000))
   })
 
   test('prints earlier runs without running anything', () => {

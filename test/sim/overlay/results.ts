@@ -21,6 +21,8 @@ export interface ScenarioOptions {
   loss: number
   /** massfail, relaycrash: which share stops at one instant. */
   failShare?: number
+  /** massfail: how long the rest is looked at after that; 20 minutes unless said. */
+  healingMs?: number
   /** churn: which share leaves, and as many join, every minute. */
   churnPerMinute?: number
   /** partition: how long it lasts. */

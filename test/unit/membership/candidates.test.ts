@@ -14,7 +14,9 @@ function made(hidden: number, open: number, seed = 1) {
   const book = new AddressBook('self', { loopback: false, subnets: [] })
   const sampler = new Sampler<BookEntry>(seededRng(seed))
   const add = (peer: string, reachability: 'public' | 'private') => {
-    book.put(learnt(peer, { issuedAt: NOW, reachability }), NOW)
+    const host = `5.6.${book.size >> 8}.${book.size & 255}`
+    const addresses = [{ address: `/ip4/${host}/tcp/4001`, kind: 'direct' as const }]
+    book.put(learnt(peer, { issuedAt: NOW, reachability, addresses }), NOW)
     const entry = book.get(peer)
     if (entry !== undefined) sampler.offer(Object.assign(entry, { group: entry.id % 2 ** 32 }))
   }
@@ -95,7 +97,7 @@ test('visits go to those never met, then to those not met for longest, not to th
   book.met('open 2', NOW + 1)
   book.met('open 3', NOW + 9)
   const later = NOW + 5 + limits.metRecentlyMs
-  const named = candidates.toVisit(later).map(({ peer }) => peer)
+  const named = candidates.toVisit(later, true).map(({ peer }) => peer)
   const sampled = (peer: string) => sampler.distinct().some((one) => one.peer === peer)
   assert.deepEqual(named.slice(-2), ['open 2', 'open 1'].filter(sampled))
   assert.ok(!named.includes('open 3'))
@@ -106,4 +108,16 @@ test('a relay can be depended on wherever it is', () => {
   const { record } = learnt('r', { issuedAt: 0, reachability: 'private', relay })
   assert.equal(isDependable({ record }), true)
   assert.equal(isDependable(learnt('r', { issuedAt: 0, reachability: 'unknown' })), false)
+})
+
+test('peers whose address is contested are chosen and visited last', () => {
+  const { book, candidates } = made(0, 20)
+  const liars = [...book.all()].slice(0, 10).map(({ peer }) => peer)
+  const addresses = [{ address: '/ip4/9.9.9.9/tcp/80', kind: 'direct' as const }]
+  for (const peer of liars) book.put(learnt(peer, { issuedAt: NOW, seq: 2, addresses }), NOW)
+  for (const order of [candidates.toVisit(NOW, true), [...candidates.ofSample(() => true)]]) {
+    const first = order.findIndex(({ peer }) => liars.includes(peer))
+    assert.ok(first > 0 && order.slice(first).every(({ peer }) => liars.includes(peer)))
+  }
+  assert.ok(candidates.toVisit(NOW, false).every(({ peer }) => !liars.includes(peer)))
 })

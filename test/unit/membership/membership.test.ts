@@ -402,7 +402,7 @@ test('a neighbour is exchanged by finding another one first, and both sides hear
     fewest = Math.min(fewest, least())
   }
   const farewells = bench.of('tell').filter(({ frame }) => frame.type === 'neighbourEnd')
-  assert.ok(farewells.length >= 4 && farewells.length <= 8, `${farewells.length} in an hour`)
+  assert.ok(farewells.length >= 15 && farewells.length <= 26, `${farewells.length} in an hour`)
   assert.deepEqual([fewest, least()], [limits.chosen, limits.chosen])
   for (const { at, peer } of farewells) {
     const lost = bench.of('neighbour-lost').some((one) => one.peer === peer)
@@ -427,15 +427,21 @@ test('chosen neighbours are of different address groups when there is a choice',
 
 // --- visits -----------------------------------------------------------------------------------------------
 
-test('visits go on, ever more rarely, and end with a pull and a release', () => {
+test('visits are frequent for an hour, then ever rarer, and end with a pull and a release', () => {
   const bench = settled()
-  const before = bench.out.length
-  bench.pass(HOUR)
-  const later = bench.out.slice(before)
-  const visits = later.flatMap((one) =>
-    one.type === 'dial' && one.purpose === 'visit' ? [one.peer] : [],
-  )
-  assert.ok(visits.length >= 14 && visits.length <= 24, `${visits.length} in an hour`)
+  const visitsOfAnHour = () => {
+    const before = bench.out.length
+    bench.pass(HOUR)
+    const later = bench.out.slice(before)
+    const visits = later.flatMap((one) =>
+      one.type === 'dial' && one.purpose === 'visit' ? [one.peer] : [],
+    )
+    return { later, visits }
+  }
+  const young = visitsOfAnHour().visits.length
+  assert.ok(young >= 100 && young <= 140, `${young} in the first hour`)
+  const { later, visits } = visitsOfAnHour()
+  assert.ok(visits.length >= 14 && visits.length <= 24, `${visits.length} in the second hour`)
   for (const peer of visits) {
     const at = later.findIndex((one) => one.type === 'dial' && one.peer === peer)
     const rest = later

@@ -107,6 +107,7 @@ const answers: fc.Arbitrary<Frame>[] = [
     ids: list.map(([one]) => one),
     seqLo: list.map(([, lo]) => lo),
     same: false,
+    groups: list.map(([one]) => one % 3),
   })),
   fc.tuple(entries(24), fc.array(id, { maxLength: 4 })).map(([list, unknown]): Frame => {
     return { type: 'records', entries: list, unknown }
@@ -343,7 +344,7 @@ function fittingAnswer(asked: Extract<Output, { type: 'ask' }>, list: Entry[]): 
       return { type: 'helloAck', envelope: entry(i, 2, 0).envelope, ...rest }
     }
     case 'sampleReq': {
-      return { type: 'sample', ids, seqLo: ids.map(() => 3), same: false }
+      return { type: 'sample', ids, seqLo: ids.map(() => 3), same: false, groups: [] }
     }
     case 'neighbourReq':
       return { type: 'neighbourAck', verdict: 'accepted', retryS: 0, entries: list.slice(0, 4) }

@@ -12,6 +12,16 @@ const book = () => new AddressBook('self', { loopback: false, subnets: [] })
 const put = (into: AddressBook, peer: string, now: number, more = {}) =>
   into.put(learnt(peer, { issuedAt: now, ...more }), now)
 
+const at = (...hosts: string[]) => ({
+  addresses: hosts.map((host) => ({ address: `/ip4/${host}/tcp/4001`, kind: 'direct' as const })),
+})
+
+const relayed = (peer: string) => ({
+  addresses: [
+    { address: `/ip4/9.9.9.9/tcp/1/p2p/r/p2p-circuit/p2p/${peer}`, kind: 'relayed' as const },
+  ],
+})
+
 /** What the counters and the hash say, against what is there. */
 function check(one: AddressBook): void {
   const entries = [...one.all()]
@@ -156,6 +166,35 @@ test('of the lost those we never reached leave first', () => {
 })
 
 const text = (bytes: Uint8Array | undefined): string => new TextDecoder().decode(bytes)
+
+test('an address that two say to be at is contested, until one of them was reached or is forgotten', () => {
+  const one = book()
+  const contested = () =>
+    [...one.all()].filter((entry) => one.isContested(entry)).map(({ peer }) => peer)
+  put(one, 'a', 0, at('9.9.9.9'))
+  put(one, 'lonely', 0, at('8.8.8.8'))
+  assert.deepEqual(contested(), [])
+  put(one, 'b', 0, at('9.9.9.9', '9.9.9.9'))
+  assert.deepEqual(contested(), ['a', 'b'])
+  put(one, 'b', 0, { seq: 2, ...at('9.9.9.9', '7.7.7.7') })
+  assert.deepEqual(contested(), ['a'], 'it may be at the other one')
+  one.met('a', 1)
+  assert.deepEqual(contested(), ['a'], 'that it came to us proves no address')
+  one.reached('a', 1)
+  assert.deepEqual(contested(), [])
+  put(one, 'c', 0, at('7.7.7.7', '8.8.8.8'))
+  assert.deepEqual(contested(), ['lonely', 'b', 'c'])
+  one.remove('c')
+  assert.deepEqual(contested(), [])
+})
+
+test('neighbours on private networks and peers behind one relay contest nothing', () => {
+  const one = book()
+  const lan = { addresses: [{ address: '/ip4/192.168.1.2/tcp/1', kind: 'direct' as const }] }
+  for (const peer of ['a', 'b']) put(one, peer, 0, relayed(peer))
+  for (const peer of ['c', 'd']) put(one, peer, 0, lan)
+  assert.ok([...one.all()].every((entry) => !one.isContested(entry)))
+})
 
 test('a snapshot begins with those that have answered us for longest', () => {
   const one = book()

@@ -198,7 +198,13 @@ test('a peer that tells without end pushes out only what it told itself', () => 
     const { exchange, frame } = output
     if (frame.type === 'sampleReq') {
       const ids = Array.from({ length: 64 }, () => notation.idOf(persona(`fake ${fakes++}`).peer))
-      const sample: Frame = { type: 'sample', ids, seqLo: ids.map(() => 5), same: false }
+      const sample: Frame = {
+        type: 'sample',
+        ids,
+        seqLo: ids.map(() => 5),
+        same: false,
+        groups: [],
+      }
       bench.feed({ type: 'answer', exchange, frame: sample }).forEach(fetch)
     } else if (frame.type === 'want') {
       const entries = Array.from({ length: 60 }, (_, i) => record(`fake ${fakes - 64 + i}`))
@@ -224,6 +230,34 @@ test('a peer that pushes too fast is not listened to beyond its rate', () => {
   assert.ok(bench.verified <= limits.rates.push.burst, `${bench.verified} signatures checked`)
 })
 
+test('a peer that names ever new strangers is heeded as often as an honest one has any to name', () => {
+  const bench = new Bench()
+  const mallory = bench.hello('mallory') && persona('mallory').peer
+  const wanted = new Set<number>()
+  let named = 0
+  const answer = (output: Output) => {
+    if (output.type !== 'ask' || output.peer !== mallory) return
+    const { exchange, frame } = output
+    if (frame.type === 'want') {
+      for (const id of frame.ids) wanted.add(id)
+      const none: Frame = { type: 'records', entries: [], unknown: frame.ids }
+      bench.feed({ type: 'answer', exchange, frame: none }).forEach(answer)
+    } else if (frame.type === 'sampleReq') {
+      const ids = Array.from({ length: limits.sampleIds }, () => ++named)
+      const seqLo = ids.map(() => 5)
+      const sample: Frame = { type: 'sample', ids, seqLo, same: false, groups: ids }
+      bench.feed({ type: 'answer', exchange, frame: sample }).forEach(answer)
+    }
+  }
+  for (let minute = 0; minute < 10; minute++) {
+    bench.feed({ type: 'pull', peer: mallory as string }).forEach(answer)
+    bench.pass(60_000)
+  }
+  const { burst, perSecond } = limits.named
+  assert.ok(named >= 10 * limits.sampleIds)
+  assert.ok(wanted.size <= burst + 600 * perSecond && wanted.size >= burst, `${wanted.size} wanted`)
+})
+
 test('a peer that always names the same ten friends is fetched from once', () => {
   const bench = new Bench()
   const friends = Array.from({ length: 10 }, (_, i) => `friend ${i}`)
@@ -234,7 +268,13 @@ test('a peer that always names the same ten friends is fetched from once', () =>
     if (output.type !== 'ask') return
     const { exchange, frame } = output
     if (frame.type === 'sampleReq') {
-      const sample: Frame = { type: 'sample', ids, seqLo: ids.map(() => 5), same: false }
+      const sample: Frame = {
+        type: 'sample',
+        ids,
+        seqLo: ids.map(() => 5),
+        same: false,
+        groups: [],
+      }
       bench.feed({ type: 'answer', exchange, frame: sample }).forEach(answer)
     } else if (frame.type === 'want') {
       wants++
@@ -403,7 +443,13 @@ test('a forged copy of a record does not keep the real one from being fetched', 
   assert.deepEqual(bench.faults(), ['signature-invalid'])
   const ids = [notation.idOf(persona('bob').peer)]
   const asked = bench.feed({ type: 'pull', peer: ann })
-  const wants = answerAll(bench, asked, () => ({ type: 'sample', ids, seqLo: [5], same: false }))
+  const wants = answerAll(bench, asked, () => ({
+    type: 'sample',
+    ids,
+    seqLo: [5],
+    same: false,
+    groups: [],
+  }))
   assert.ok(wants.some((one) => one.type === 'ask' && one.frame.type === 'want'))
 })
 
@@ -438,7 +484,7 @@ test('a peer that brings nothing of what was wanted is not asked for it without 
     asks += open.filter(({ type }) => type === 'ask').length
     open = answerAll(bench, open, (frame) =>
       frame.type === 'sampleReq'
-        ? { type: 'sample', ids, seqLo: ids.map(() => 5), same: false }
+        ? { type: 'sample', ids, seqLo: ids.map(() => 5), same: false, groups: [] }
         : { type: 'records', entries: [record('something else')], unknown: [] },
     )
   }
@@ -456,7 +502,13 @@ test('records that nobody asked for do not come in as an answer, once the overla
   const ids = [notation.idOf(persona('known 1').peer)]
   const entries = Array.from({ length: 50 }, (_, i) => record(`unasked ${i}`))
   let open = bench.feed({ type: 'pull', peer: ann })
-  open = answerAll(bench, open, () => ({ type: 'sample', ids, seqLo: [6], same: false }))
+  open = answerAll(bench, open, () => ({
+    type: 'sample',
+    ids,
+    seqLo: [6],
+    same: false,
+    groups: [],
+  }))
   answerAll(bench, open, () => ({ type: 'records', entries: [wanted, ...entries], unknown: [] }))
   assert.ok(bench.machine.book.size - size < 30, 'only those its sampler has a place for')
 })

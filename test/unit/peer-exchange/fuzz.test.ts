@@ -128,11 +128,12 @@ test('every frame that can be made is read back as it was', () => {
     kind('hello', { ...hello, v: uint32, caps: uint32, networkId: fc.bigInt(0n, 2n ** 64n - 1n) }),
     kind('helloAck', { ...hello, entries: entries(limits.helloEntries) }),
     kind('sampleReq', { max: uint32, setHash: uint32 }),
-    fc.array(fc.tuple(id, uint32), { maxLength: limits.sampleIds }).map((list): Frame => ({
+    fc.array(fc.tuple(id, uint32, uint32), { maxLength: limits.sampleIds }).map((list): Frame => ({
       type: 'sample',
       same: false,
       ids: list.map(([one]) => one),
       seqLo: list.map(([, seq]) => seq),
+      groups: list.map(([, , group]) => group),
     })),
     kind('want', { ids: fc.array(id, { maxLength: limits.wantIds }) }),
     kind('records', {

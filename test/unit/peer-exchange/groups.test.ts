@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { RecordAddress } from '../../../protocols/peer-exchange/record.ts'
-import { groupOf, groupOfAddress } from '../../../protocols/peer-exchange/groups.ts'
+import { groupOf, groupOfAddress, toldGroup } from '../../../protocols/peer-exchange/groups.ts'
 import { learnt } from './records.ts'
 
 const group = (...addresses: RecordAddress[]): number =>
@@ -36,6 +36,16 @@ test('peers of private networks, and those without addresses, are groups of thei
     'on one host too',
   )
   assert.notEqual(nowhere('a'), nowhere('b'))
+})
+
+test('the group of a public network is its first bits, and that of no network is not told', () => {
+  assert.equal(of('5.6.7.8'), 0x0506)
+  assert.equal(v6('2a00:1450::1'), 0x2a001450)
+  assert.equal(toldGroup(v6('2a00:1450::1')), 0x2a001450)
+  for (const lone of [of('192.168.1.1'), nowhere('a'), v6('fd00::1')]) {
+    assert.ok(lone >= 2 ** 31 && lone < 2 ** 32)
+    assert.equal(toldGroup(lone), 0)
+  }
 })
 
 test('an address that a connection proves is in the group that a record would say', () => {

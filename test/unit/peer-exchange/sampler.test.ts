@@ -125,14 +125,13 @@ test('a renewed slot is filled from those at hand, or stays empty', () => {
   assert.equal(renewed.estimate(), undefined, 'the first slot ranks ids')
 })
 
-test('it wants exactly those ids that then win one of its slots that rank ids', () => {
+test('it wants exactly those who then win a slot: one that ranks ids, or any when the group is known', () => {
   const one = sampler(5, peers(300))
   for (const newcomer of peers(500, 500, { seed: 8, name: 'new' })) {
-    const wanted = one.wants(newcomer.id)
+    const wanted = [one.wants(newcomer.id), one.wants(newcomer.id, newcomer.group)]
     one.offer(newcomer)
-    assert.equal(
-      slots(one, 'id').some(({ peer }) => peer === newcomer.peer),
-      wanted,
-    )
+    const wins = (kind: 'id' | 'group') =>
+      slots(one, kind).some(({ peer }) => peer === newcomer.peer)
+    assert.deepEqual(wanted, [wins('id'), wins('id') || wins('group')])
   }
 })

@@ -49,10 +49,10 @@ const MOST_SEEDS = 1_000
 const LARGEST_SEED = 2 ** 32 - 1
 
 /**
- * What `--ci` has time for. An event costs 20 to 25 µs in a world of thousands, whose state no cache holds, and joining takes some
- * 400 events a node: 10,000 nodes need a minute and a half only to form.
+ * What `--ci` has time for. An event costs 20 to 40 µs in a world of thousands, whose state no cache holds, joining takes some
+ * 400 events a node, and the first hour of a node is its busiest.
  */
-const CI = { n: 7_000, hours: 5 / 60 }
+const CI = { n: 4_000, hours: 5 / 60, healingMs: 6 * 60_000 }
 
 /** Reads a number in a range, `kind` being the sort of number it is. */
 function reader(kind: string, fits: (value: number) => boolean) {
@@ -192,6 +192,7 @@ function jobsOf(play: PlayName, given: Given, rows: readonly Row[]): Job[] {
     hours: given.hours ?? usualHours(play, given, rows),
     privateShare: given.private,
     punchShare: given.punch,
+    ...(given.ci === true && { healingMs: CI.healingMs }),
   }
   return (given.seeds ?? [1]).map((seed) => ({ play, options: optionsOf(play, asked, seed) }))
 }

@@ -153,6 +153,7 @@ export interface Asked {
   privateShare: number
   punchShare: number
   loss: number
+  healingMs?: number
 }
 
 /** The conditions of section 5 of the research, where a row says nothing else. */

@@ -18,12 +18,12 @@ const MERGE_EVERY_MS = 5 * SECOND
 
 /** A share of all nodes stops at one instant; one founder is spared, for an overlay whose founders are all gone forms no more. */
 export function massfail(options: ScenarioOptions, report: Report): Massfail {
-  const { hours, failShare = 0.8 } = options
+  const { hours, failShare = 0.8, healingMs = 20 * MINUTE } = options
   const session = new Session(options, report)
   const { world } = session
-  session.untilMs = form(session) + hours * HOUR + 20 * MINUTE
+  session.untilMs = form(session) + hours * HOUR + healingMs
   session.phase = 'steady'
-  session.watchUntil(session.untilMs - 20 * MINUTE)
+  session.watchUntil(session.untilMs - healingMs)
   const before = session.measure()
   const failedMs = world.now
   session.phase = 'healing'
@@ -31,7 +31,7 @@ export function massfail(options: ScenarioOptions, report: Report): Massfail {
   for (const node of others.slice(0, Math.round(others.length * failShare)))
     world.stop(node, 'kill')
   const flood = session.flood(session.anybody())
-  session.watchClosely(failedMs + 20 * MINUTE)
+  session.watchClosely(failedMs + healingMs)
   const { moments } = session.series
   const at = (minutes: number): number => componentAt(moments, failedMs + minutes * MINUTE)
   return {

@@ -219,6 +219,8 @@ class Hostile implements Actor {
       ids: friends.map(({ id }) => id),
       seqLo: friends.map(({ seq }) => seq % 2 ** 32),
       same: false,
+      // Anything that gets their records fetched.
+      groups: friends.map(() => 256 + Math.floor(this.#gang.rng() * 50_000)),
     }
   }
 

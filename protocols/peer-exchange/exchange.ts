@@ -570,7 +570,8 @@ export class PeerExchange implements Machine<Input, Output> {
    */
   #hasPlaceFor(id: number, group: number | undefined, by: PeerKey, now: Instant): boolean {
     if (!this.#accounts.heeds(by, now)) return false
-    return this.#isSmall || this.sampler.wants(id, group === 0 ? undefined : group)
+    const isYoung = now - (this.#joinedAt ?? now) < limits.youngMs
+    return this.#isSmall || this.sampler.wants(id, group === 0 || !isYoung ? undefined : group)
   }
 
   /** What did not fit into the answer is asked for again, as long as every answer brings something. */

@@ -101,6 +101,12 @@ export const limits = {
    */
   named: { burst: 64, perSecond: 1 / 30 } satisfies BucketLimits,
 
+  /**
+   * For so long after the first contact records are fetched for their groups, too. Public peers are in more groups than hidden ones, and
+   * would fill books and then samples if that went on.
+   */
+  youngMs: 3_600_000,
+
   // What is kept.
   /** By hearsay: half a MiB, and every peer of a middling overlay. */
   heard: 1_024,

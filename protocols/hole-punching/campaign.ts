@@ -158,8 +158,12 @@ export class Campaign {
     if (current === undefined || this.side === 'callee' || current.answered) return []
     const waits = current.overdueAt === undefined && current.asks < LIMITS.asksPerRound
     // What the others did not deliver, a new one may: a relayed connection, where the relay passes on no signals.
-    const fresh = this.#carriers().some((one) => !current.used.has(keyOf(one)))
-    return waits || fresh ? this.#ask(now) : []
+    return waits || this.#hasFresh(current) ? this.#ask(now) : []
+  }
+
+  /** Whether something can reach the peer that was not used in this round. */
+  #hasFresh({ used }: Current): boolean {
+    return this.#carriers().some((one) => !used.has(keyOf(one)))
   }
 
   /** What can reach the peer now, those first that were not used in this round; without those that failed in it. */
@@ -181,8 +185,7 @@ export class Campaign {
     if (!current.used.has(key) || current.failed.has(key)) return []
     current.failed.add(key)
     current.asks--
-    const fresh = this.#carriers().some((one) => !current.used.has(keyOf(one)))
-    if (current.asks > 0) return fresh ? this.#ask(now) : []
+    if (current.asks > 0) return this.#hasFresh(current) ? this.#ask(now) : []
     this.#unask(current, now)
     return this.#ask(now)
   }

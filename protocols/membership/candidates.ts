@@ -94,8 +94,9 @@ export class Candidates {
   /** Whom to see: of the sample, those we never met, then those we have not met for longest; contested ones last, if at all. */
   toVisit(now: Instant, contested: boolean): BookEntry[] {
     const stale = this.#sample().filter(({ metAt }) => now - metAt > limits.metRecentlyMs)
-    const order = this.#uncontestedFirst(stale.sort((a, b) => a.metAt - b.metAt))
-    return contested ? order : order.filter((one) => !this.isContested(one))
+    const order = stale.sort((a, b) => a.metAt - b.metAt)
+    if (contested) return this.#uncontestedFirst(order)
+    return order.filter((one) => !this.#known.book.isContested(one))
   }
 
   lost(): BookEntry[] {
@@ -104,15 +105,10 @@ export class Candidates {
   }
 
   #uncontestedFirst(entries: BookEntry[]): BookEntry[] {
-    const contested = entries.filter((one) => this.isContested(one))
+    const contested = entries.filter((one) => this.#known.book.isContested(one))
     return contested.length === 0
       ? entries
       : [...entries.filter((one) => !contested.includes(one)), ...contested]
-  }
-
-  /** Others say to be where it says to be. */
-  isContested(entry: BookEntry): boolean {
-    return this.#known.book.isContested(entry)
   }
 
   #sample(): BookEntry[] {

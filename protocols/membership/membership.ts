@@ -241,7 +241,7 @@ export class Membership implements Machine<Input, Output> {
 
   #start(bootstraps: { peer: PeerKey; addresses: string[] }[], now: Instant): void {
     this.#startedAt = now
-    this.#contestedAt = now + this.#someTime(limits.contestedMs)
+    this.#contestedAt = now + jittered(limits.contestedMs, 1, this.#rng)
     const hasBook = this.#known.book.count('reached') >= limits.bookEnough
     const at = hasBook || this.#candidates.anchors().length >= limits.bookEnough
     this.#bootstraps.start(bootstraps, this.#self, now + (at ? limits.bookFirstMs : 0))
@@ -765,15 +765,10 @@ export class Membership implements Machine<Input, Output> {
       const busy = peer === this.#self || this.#contacts.has(peer) || this.#dials.has(peer)
       if (busy || this.#rests.until(peer) > now) continue
       if (!this.#dial(peer, 'visit', now, out)) continue
-      if (this.#candidates.isContested(entry))
-        this.#contestedAt = now + this.#someTime(limits.contestedMs)
+      if (this.#known.book.isContested(entry))
+        this.#contestedAt = now + jittered(limits.contestedMs, 1, this.#rng)
       return
     }
-  }
-
-  /** So long on average. */
-  #someTime(ms: number): number {
-    return 2 * ms * this.#rng()
   }
 
   #foundNobody(peer: PeerKey, now: Instant): void {

@@ -44,6 +44,8 @@ export interface BookEntry extends Learnt {
   misses: number
   /** The address group it is counted in. */
   group: number
+  /** Public addresses it says to be at. */
+  claims: readonly string[]
   /** Whether this node may dial any of its addresses. */
   dialable: boolean
   /** How often versions of this record are passed on; undefined until one was. */
@@ -125,9 +127,8 @@ export class AddressBook {
    * Whether others say to be at every address that this peer says to be at, and it never answered a dial of ours. One of them is wrong,
    * or all are, and somebody is to be dialled who has no part in this. That it came to us proves no address.
    */
-  isContested({ reachedSince, record }: BookEntry): boolean {
+  isContested({ reachedSince, claims }: BookEntry): boolean {
     if (this.#disputes === 0 || reachedSince > 0) return false
-    const claims = claimsOf(record)
     return claims.length > 0 && claims.every((address) => (this.#claims.get(address) ?? 0) > 1)
   }
 
@@ -148,11 +149,12 @@ export class AddressBook {
     const standing = expiresAt <= now ? 'lost' : hoped
     const evicted = before?.standing === standing ? undefined : this.#makeRoom(standing)
     const group = groupOf(learnt.record)
+    const claims = claimsOf(learnt.record)
+    this.#claim(claims, 1)
     const dialable = isDialable(learnt.record, this.#dialler)
     if (before !== undefined) {
       this.#uncount(before)
-      this.#claim(before.record, -1)
-      this.#claim(learnt.record, 1)
+      this.#claim(before.claims, -1)
       before.record = learnt.record
       before.envelope = learnt.envelope
       before.lastSeenAt = Math.max(before.lastSeenAt, learnt.lastSeenAt)
@@ -160,6 +162,7 @@ export class AddressBook {
       before.standing = standing
       before.misses = 0
       before.group = group
+      before.claims = claims
       before.dialable = dialable
       this.#recount(before)
       return evicted
@@ -178,11 +181,11 @@ export class AddressBook {
       metAt: 0,
       misses: 0,
       group,
+      claims,
       dialable,
       forwarding: undefined,
     }
     this.#entries.set(peer, entry)
-    this.#claim(entry.record, 1)
     this.#byId.set(learnt.id, entry)
     this.#recount(entry)
     return evicted
@@ -198,7 +201,7 @@ export class AddressBook {
     const entry = this.#entries.get(peer)
     if (entry === undefined) return false
     this.#uncount(entry)
-    this.#claim(entry.record, -1)
+    this.#claim(entry.claims, -1)
     if (this.#byId.get(entry.id) === entry) this.#byId.delete(entry.id)
     return this.#entries.delete(peer)
   }
@@ -293,8 +296,8 @@ export class AddressBook {
     if (standing !== 'lost') this.#setHash ^= fold(id, record.seq)
   }
 
-  #claim(record: PeerRecord, by: 1 | -1): void {
-    for (const address of claimsOf(record)) {
+  #claim(claims: readonly string[], by: 1 | -1): void {
+    for (const address of claims) {
       const before = this.#claims.get(address) ?? 0
       const count = before + by
       this.#disputes += Number(count > 1) - Number(before > 1)
@@ -327,20 +330,14 @@ export function isFresh(entry: BookEntry | undefined, now: Instant): entry is Bo
 }
 
 /** A relayed address has its peer's name in it, and the addresses of private networks are many people's. */
-function claimsOf(record: PeerRecord): readonly string[] {
-  const before = claimsRead.get(record)
-  if (before !== undefined) return before
+function claimsOf({ addresses }: PeerRecord): readonly string[] {
   const claims = new Set<string>()
-  for (const { address, kind } of record.addresses) {
+  for (const { address, kind } of addresses) {
     const at = kind === 'direct' ? parseAddress(address) : undefined
     if (at?.scope === 'public') claims.add(endpoint(at.host, at.port))
   }
-  const read = [...claims]
-  claimsRead.set(record, read)
-  return read
+  return [...claims]
 }
-
-const claimsRead = new WeakMap<PeerRecord, readonly string[]>()
 
 /** Those of the source that told the most of them. */
 function mostTold(entries: BookEntry[]): BookEntry[] {

@@ -120,6 +120,15 @@ function record(name: string, issue: Issue = {}): Entry {
 
 const push = (...entries: Entry[]): Frame => ({ type: 'push', entries, hops: 1 })
 
+/** An answer that names peers, all in version 5. */
+const sampleOf = (ids: number[], groups: number[] = []): Frame => ({
+  type: 'sample',
+  ids,
+  seqLo: ids.map(() => 5),
+  same: false,
+  groups,
+})
+
 test('a peer that greets is answered with our record and becomes known', () => {
   const bench = new Bench()
   const answer = bench.hello('ann')
@@ -198,14 +207,7 @@ test('a peer that tells without end pushes out only what it told itself', () => 
     const { exchange, frame } = output
     if (frame.type === 'sampleReq') {
       const ids = Array.from({ length: 64 }, () => notation.idOf(persona(`fake ${fakes++}`).peer))
-      const sample: Frame = {
-        type: 'sample',
-        ids,
-        seqLo: ids.map(() => 5),
-        same: false,
-        groups: [],
-      }
-      bench.feed({ type: 'answer', exchange, frame: sample }).forEach(fetch)
+      bench.feed({ type: 'answer', exchange, frame: sampleOf(ids) }).forEach(fetch)
     } else if (frame.type === 'want') {
       const entries = Array.from({ length: 60 }, (_, i) => record(`fake ${fakes - 64 + i}`))
       const records: Frame = { type: 'records', entries, unknown: [] }
@@ -244,9 +246,7 @@ test('a peer that names ever new strangers is heeded as often as an honest one h
       bench.feed({ type: 'answer', exchange, frame: none }).forEach(answer)
     } else if (frame.type === 'sampleReq') {
       const ids = Array.from({ length: limits.sampleIds }, () => ++named)
-      const seqLo = ids.map(() => 5)
-      const sample: Frame = { type: 'sample', ids, seqLo, same: false, groups: ids }
-      bench.feed({ type: 'answer', exchange, frame: sample }).forEach(answer)
+      bench.feed({ type: 'answer', exchange, frame: sampleOf(ids, ids) }).forEach(answer)
     }
   }
   for (let minute = 0; minute < 10; minute++) {
@@ -268,14 +268,7 @@ test('a peer that always names the same ten friends is fetched from once', () =>
     if (output.type !== 'ask') return
     const { exchange, frame } = output
     if (frame.type === 'sampleReq') {
-      const sample: Frame = {
-        type: 'sample',
-        ids,
-        seqLo: ids.map(() => 5),
-        same: false,
-        groups: [],
-      }
-      bench.feed({ type: 'answer', exchange, frame: sample }).forEach(answer)
+      bench.feed({ type: 'answer', exchange, frame: sampleOf(ids) }).forEach(answer)
     } else if (frame.type === 'want') {
       wants++
       const entries = friends.map((name) => record(name))
@@ -443,13 +436,7 @@ test('a forged copy of a record does not keep the real one from being fetched', 
   assert.deepEqual(bench.faults(), ['signature-invalid'])
   const ids = [notation.idOf(persona('bob').peer)]
   const asked = bench.feed({ type: 'pull', peer: ann })
-  const wants = answerAll(bench, asked, () => ({
-    type: 'sample',
-    ids,
-    seqLo: [5],
-    same: false,
-    groups: [],
-  }))
+  const wants = answerAll(bench, asked, () => sampleOf(ids))
   assert.ok(wants.some((one) => one.type === 'ask' && one.frame.type === 'want'))
 })
 
@@ -484,7 +471,7 @@ test('a peer that brings nothing of what was wanted is not asked for it without 
     asks += open.filter(({ type }) => type === 'ask').length
     open = answerAll(bench, open, (frame) =>
       frame.type === 'sampleReq'
-        ? { type: 'sample', ids, seqLo: ids.map(() => 5), same: false, groups: [] }
+        ? sampleOf(ids)
         : { type: 'records', entries: [record('something else')], unknown: [] },
     )
   }

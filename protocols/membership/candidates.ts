@@ -7,7 +7,15 @@ import type { PeerKey, SelfFacts } from '../peer-exchange/record.ts'
 import type { Sampler } from '../peer-exchange/sampler.ts'
 import { limits } from './limits.ts'
 
-type AddressBookParts = 'get' | 'all' | 'addresses' | 'valid' | 'count' | 'fresh' | 'isContested'
+type AddressBookParts =
+  | 'get'
+  | 'all'
+  | 'addresses'
+  | 'valid'
+  | 'count'
+  | 'fresh'
+  | 'isContested'
+  | 'mortality'
 
 /** What peer exchange knows, to be read. */
 export interface Acquaintances {
@@ -91,16 +99,38 @@ export class Candidates {
     return [...reached, ...heard, ...lost]
   }
 
-  /** Whom to see: of the sample, those we never met, then those we have not met for longest; contested ones last, if at all. */
+  /** For how long somebody we have met is taken to be there. */
+  get trustMs(): number {
+    return Math.min(this.#known.book.mortality.gives(limits.doubt), limits.metRecentlyMs)
+  }
+
+  isSampled(peer: PeerKey): boolean {
+    return this.#known.sampler.distinct().some(({ holder }) => holder.peer === peer)
+  }
+
+  /** Within what time everybody of the sample is to be seen once. */
+  visitEveryMs(): number {
+    const { book, sampler } = this.#known
+    return book.mortality.gives(limits.doubt) / Math.max(1, sampler.distinct().length)
+  }
+
+  /** Whom to see: of the sample, those we never met, then those whose records ran out, then those we have not met for longest; contested ones last, if at all. */
   toVisit(now: Instant, contested: boolean): BookEntry[] {
-    const stale = this.#sample().filter(({ metAt }) => now - metAt > limits.metRecentlyMs)
-    const order = stale.sort((a, b) => a.metAt - b.metAt)
+    const stale = this.#sample().filter(({ metAt }) => now - metAt > this.trustMs)
+    const isLapsed = ({ metAt, standing }: BookEntry) => metAt > 0 && standing === 'lost'
+    const order = [
+      ...stale.filter(({ metAt }) => metAt === 0),
+      ...stale.filter(isLapsed),
+      ...stale.filter((one) => one.metAt > 0 && !isLapsed(one)).sort((a, b) => a.metAt - b.metAt),
+    ]
     if (contested) return this.#uncontestedFirst(order)
     return order.filter((one) => !this.#known.book.isContested(one))
   }
 
+  /** Those that did not answer, given up or not, and those whose records ran out. */
   lost(): BookEntry[] {
-    const lost = [...this.#known.book.all()].filter(({ standing }) => standing === 'lost')
+    const isLost = ({ standing, misses }: BookEntry) => standing === 'lost' || misses > 0
+    const lost = [...this.#known.book.all()].filter(isLost)
     return shuffle(lost, this.#rng)
   }
 
@@ -112,7 +142,10 @@ export class Candidates {
   }
 
   #sample(): BookEntry[] {
-    return shuffle([...this.#known.sampler.distinct()], this.#rng)
+    return shuffle(
+      this.#known.sampler.distinct().map(({ holder }) => holder),
+      this.#rng,
+    )
   }
 
   /** Of the slots that rank ids: the others favour public peers, which are spread over more address groups. */

@@ -42,10 +42,11 @@ export const limits = {
    * Somebody whose address others claim as well is visited once in a day, and nobody knows when: of a thousand nodes seven in ten minutes.
    */
   contestedMs: 86_400_000,
-  /** Somebody met this recently need not be visited. */
+  /** Somebody met this recently need not be visited; less long where peers are gone within this time with a chance of `doubt`. */
   metRecentlyMs: 3_600_000,
-  /** One visit in so many goes to a lost peer, if there are any: it may be the other half of a split overlay. */
-  lostEvery: 2,
+  doubt: 0.1,
+  /** As often a visit goes to a lost peer, if there are any: it may be the other half of a split overlay. */
+  lostMs: 900_000,
   /** When a lost peer may be visited again. */
   lostVisitsMs: [120_000, 600_000, 1_800_000, 7_200_000, 21_600_000],
 

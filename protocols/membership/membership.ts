@@ -128,7 +128,10 @@ export class Membership implements Machine<Input, Output> {
   #contestedAt: Instant = Infinity
   #joined = false
   #left = false
-  #visits = 0
+  /** Neighbours whose links ended without a word. */
+  readonly #doubted = new Set<PeerKey>()
+  /** When a lost peer may be visited. */
+  #lostAt: Instant = -Infinity
   #visitEvery: number = limits.visitMs.first
   #rescuedAt = -Infinity
   #replacedAt = -Infinity
@@ -289,6 +292,7 @@ export class Membership implements Machine<Input, Output> {
       wasLost: entry?.standing === 'lost' && entry.misses > 0,
     }
     this.#contacts.set(peer, contact)
+    this.#doubted.delete(peer)
     if (purpose !== undefined) this.#timers.set('errand', now + limits.errandMs, peer)
   }
 
@@ -306,7 +310,16 @@ export class Membership implements Machine<Input, Output> {
       out.push({ type: 'neighbour-lost', peer })
     }
     if (now - contact.since >= limits.provenMs) this.#rests.forget(peer)
+    if (contact.chosen || (contact.accepted && this.#candidates.isSampled(peer)))
+      this.#doubt(peer, now)
     if (contact.chosen || contact.errand === 'neighbour') this.#rest(peer, now)
+  }
+
+  /** A neighbour that is gone without a word: whether the peer is gone, or only the link, is worth knowing soon. */
+  #doubt(peer: PeerKey, now: Instant): void {
+    if (this.#doubted.size >= limits.accepted.public) return
+    this.#doubted.add(peer)
+    this.#visitSoon(now)
   }
 
   /** Both sides know each other's record now. */
@@ -749,7 +762,8 @@ export class Membership implements Machine<Input, Output> {
 
   #visit(now: Instant, out: Output[]): void {
     const age = now - (this.#startedAt ?? now)
-    this.#timers.set('visit', now + jittered(this.#visitEvery, 0.25, this.#rng))
+    const soon = Math.max(this.#candidates.visitEveryMs(), limits.visitMs.afterNobody)
+    this.#timers.set('visit', now + jittered(Math.min(soon, this.#visitEvery), 0.25, this.#rng))
     if (age > limits.mixingMs)
       this.#visitEvery = Math.min(this.#visitEvery * limits.visitGrowth, limits.visitMs.most)
     const estimate = this.#known.sampler.estimate()
@@ -757,13 +771,16 @@ export class Membership implements Machine<Input, Output> {
     const grown = estimate !== undefined && age > limits.mixingMs
     if (grown && this.#healing.size(estimate, now)) this.#heal(now, out)
     if (this.#candidates.everybody || this.#dials.size >= limits.dials) return
-    const turnOfLost = ++this.#visits % limits.lostEvery === 0 || this.#healing.isOn(now)
-    const order = turnOfLost ? this.#candidates.lost() : []
+    const turnOfLost = now >= this.#lostAt || this.#healing.isOn(now)
+    if (turnOfLost) this.#lostAt = now + jittered(limits.lostMs, 0.25, this.#rng)
     const contested = now >= this.#contestedAt
-    for (const entry of [...order, ...this.#candidates.toVisit(now, contested)]) {
+    const doubted = [...this.#doubted].flatMap((peer) => this.#known.book.get(peer) ?? [])
+    const lost = turnOfLost ? this.#candidates.lost() : []
+    for (const entry of [...doubted, ...lost, ...this.#candidates.toVisit(now, contested)]) {
       const { peer } = entry
       const busy = peer === this.#self || this.#contacts.has(peer) || this.#dials.has(peer)
       if (busy || this.#rests.until(peer) > now) continue
+      this.#doubted.delete(peer)
       if (!this.#dial(peer, 'visit', now, out)) continue
       if (this.#known.book.isContested(entry))
         this.#contestedAt = now + jittered(limits.contestedMs, 1, this.#rng)
@@ -799,6 +816,7 @@ export class Membership implements Machine<Input, Output> {
   #sign(strong: boolean, now: Instant, out: Output[]): void {
     if (this.#candidates.everybody) return
     // Where one lost peer answers others may: they are looked for now, not when their turn comes.
+    this.#lostAt = now
     this.#visitSoon(now)
     if (this.#healing.sign(now, strong)) this.#heal(now, out)
   }

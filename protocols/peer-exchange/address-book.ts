@@ -9,8 +9,10 @@ import { isDialable, usableAddresses } from './hygiene.ts'
 import type { Dialler, Scope } from './hygiene.ts'
 import { fold } from './ids.ts'
 import { limits } from './limits.ts'
+import { Mortality } from './mortality.ts'
 import { expiryOf } from './record.ts'
 import type { PeerKey, PeerRecord, RecordAddress } from './record.ts'
+import type { Ranking } from './sampler.ts'
 
 /** Who told us: a peer id, or `inbound` (it came to us), `config` (we dialled an address we were given), `book`. */
 export type Source = string
@@ -29,6 +31,8 @@ export interface Learnt {
   source: Source
   /** When somebody on the way to us last dealt with the peer itself. */
   lastSeenAt: Instant
+  /** Which slots it may compete for. */
+  namedFor: Ranking
 }
 
 /** What the book holds of one peer: the same object for as long as it does. */
@@ -42,6 +46,8 @@ export interface BookEntry extends Learnt {
   metAt: Instant
   /** Dials that failed since it last answered. */
   misses: number
+  /** Counted as a death. */
+  mourned: boolean
   /** The address group it is counted in. */
   group: number
   /** Public addresses it says to be at. */
@@ -59,6 +65,7 @@ export type Removal = 'left' | 'expired' | 'evicted' | 'unreachable'
  * loses its oldest, so that a peer that tells without end only pushes out what it told itself.
  */
 export class AddressBook {
+  readonly mortality = new Mortality()
   readonly #entries = new Map<PeerKey, BookEntry>()
   readonly #byId = new Map<number, BookEntry>()
   readonly #counts: Record<Standing, number> = { heard: 0, reached: 0, lost: 0 }
@@ -164,6 +171,7 @@ export class AddressBook {
       before.group = group
       before.claims = claims
       before.dialable = dialable
+      if (learnt.namedFor === 'id') before.namedFor = 'id'
       this.#recount(before)
       return evicted
     }
@@ -175,11 +183,13 @@ export class AddressBook {
       envelope: learnt.envelope,
       source: learnt.source,
       lastSeenAt: learnt.lastSeenAt,
+      namedFor: learnt.namedFor,
       expiresAt,
       standing,
       reachedSince: 0,
       metAt: 0,
       misses: 0,
+      mourned: false,
       group,
       claims,
       dialable,
@@ -194,6 +204,8 @@ export class AddressBook {
   /** Forgets a peer that said it is leaving. Returns whether it was known. */
   bury(record: PeerRecord, now: Instant): boolean {
     this.#tombstones.set(record.peer, { seq: record.seq, until: now + limits.tombstoneMs })
+    const entry = this.#entries.get(record.peer)
+    if (entry !== undefined) this.#mourn(entry, now)
     return this.remove(record.peer)
   }
 
@@ -210,6 +222,9 @@ export class AddressBook {
   met(peer: PeerKey, now: Instant): PeerKey | undefined {
     const entry = this.#entries.get(peer)
     if (entry === undefined) return undefined
+    if (entry.reachedSince > 0 && entry.metAt > 0) this.mortality.survived(now - entry.metAt)
+    if (entry.mourned) this.mortality.revived()
+    entry.mourned = false
     entry.lastSeenAt = Math.max(entry.lastSeenAt, now)
     entry.metAt = now
     entry.misses = 0
@@ -234,9 +249,10 @@ export class AddressBook {
   }
 
   /** Notes that a dial of ours was not answered. Returns whether the peer is given up for that. */
-  missed(peer: PeerKey): boolean {
+  missed(peer: PeerKey, now: Instant): boolean {
     const entry = this.#entries.get(peer)
     if (entry === undefined) return false
+    this.#mourn(entry, now)
     if (entry.standing === 'lost') {
       entry.misses++
       return false
@@ -284,6 +300,14 @@ export class AddressBook {
     const evicted = this.#makeRoom(standing, entry)
     this.#recount(entry)
     return evicted
+  }
+
+  /** What a liar cannot bring about: somebody that we dialled, and that answered, is there no more. */
+  #mourn(entry: BookEntry, now: Instant): void {
+    const { reachedSince, metAt, mourned, standing } = entry
+    if (mourned || standing === 'lost' || reachedSince === 0 || metAt === 0) return
+    entry.mourned = true
+    this.mortality.died(now - metAt)
   }
 
   #uncount({ id, record, standing }: BookEntry): void {

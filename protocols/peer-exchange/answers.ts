@@ -52,8 +52,9 @@ export class Answers {
 
   /** A few of those we would name to anybody. */
   some(contact: Contact, most: number, now: Instant): Entry[] {
-    const others = this.#named(now).filter(({ record }) => record.peer !== contact.peer)
-    return this.#handOver(shuffle(others, this.#from.rng), contact, most, now)
+    const others = this.#named(now).filter(({ one, byId }) => byId && one.peer !== contact.peer)
+    const shuffled = shuffle(others, this.#from.rng).map(({ one }) => one)
+    return this.#handOver(shuffled, contact, most, now)
   }
 
   /** Whom we know, ourselves included, in which version; nobody the asker has from us already. */
@@ -63,12 +64,13 @@ export class Answers {
     if (frame.setHash === this.setHash())
       return { type: 'sample', ids: [], seqLo: [], same: true, groups: [] }
     const most = Math.max(1, Math.min(frame.max, limits.sampleIds))
-    const sampled = this.#named(now).filter((one) => !contact.sent.has(one.id, one.record.seq))
+    const sampled = this.#named(now).filter(({ one }) => !contact.sent.has(one.id, one.record.seq))
     const others = sampled.length < most ? sampled : shuffle(sampled, rng).slice(0, most - 1)
-    const ids = others.map(({ id }) => id)
-    const seqLo = others.map(({ record }) => lowBits(record.seq))
-    // In a small overlay every record is fetched, whatever its group.
-    const groups = this.#isSmall ? [] : others.map(({ group }) => toldGroup(group))
+    const ids = others.map(({ one }) => one.id)
+    const seqLo = others.map(({ one }) => lowBits(one.record.seq))
+    const groups = this.#isSmall
+      ? []
+      : others.map(({ one, byId }) => (byId ? 0 : toldGroup(one.group)))
     if (own.envelope !== undefined) {
       ids.unshift(ownId)
       seqLo.unshift(lowBits(own.seq))
@@ -134,10 +136,14 @@ export class Answers {
    * Whom we tell of. Of a small overlay everybody; of a larger one the sampler's choice, since the book of a node that is
    * lied to is full of the liars' friends, and the sample is not.
    */
-  #named(now: Instant): BookEntry[] {
+  #named(now: Instant): { one: BookEntry; byId: boolean }[] {
     const { book, sampler } = this.#from
-    if (this.#isSmall) return book.fresh(now)
-    return sampler.distinct().filter((entry) => isFresh(entry, now))
+    if (this.#isSmall) return book.fresh(now).map((one) => ({ one, byId: true }))
+    const named: { one: BookEntry; byId: boolean }[] = []
+    for (const { holder, byId } of sampler.distinct()) {
+      if (isFresh(holder, now)) named.push({ one: holder, byId })
+    }
+    return named
   }
 
   /** As many entries for a contact as fit beside others, noted as what it now has. */

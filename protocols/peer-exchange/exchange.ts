@@ -29,6 +29,7 @@ import { readEnvelope } from './read-envelope.ts'
 import type { ReadEnvelope } from './read-envelope.ts'
 import type { Notation, PeerKey, SelfFacts } from './record.ts'
 import { Sampler } from './sampler.ts'
+import type { Ranking } from './sampler.ts'
 import { Sent } from './sent.ts'
 import type { Restored } from './snapshot.ts'
 import { Verification } from './verification.ts'
@@ -112,6 +113,8 @@ interface Ask {
   peer: PeerKey
   /** Ids still to be fetched, those asked for now included. */
   rest: number[]
+  /** Of them, those that were named for their groups. */
+  forGroups: ReadonlySet<number>
   /** The question it belongs to, or who asked us it. */
   about: string | undefined
 }
@@ -169,7 +172,7 @@ export class PeerExchange implements Machine<Input, Output> {
     this.#ownId = notation.idOf(self)
     this.#own = new OwnRecord(self, networkId, notation)
     this.book = new AddressBook(self, scope)
-    this.sampler = new Sampler(rng)
+    this.sampler = new Sampler(rng, this.book.mortality)
     this.#verification = new Verification(networkId, notation, read ?? readEnvelope)
     const { book, sampler } = this
     const [own, ownId, accounts] = [this.#own, this.#ownId, this.#accounts]
@@ -219,7 +222,7 @@ export class PeerExchange implements Machine<Input, Output> {
         this.#neighbour(input)
         break
       case 'missed':
-        if (this.book.missed(input.peer)) this.#lose(input.peer, 'unreachable', now, out)
+        this.#missed(input.peer, now, out)
         break
       case 'pull':
         this.#pull(input.peer, now, out)
@@ -352,8 +355,16 @@ export class PeerExchange implements Machine<Input, Output> {
   /** We deal with the peer itself; only a dial of our own proves that it can be reached. */
   #meet({ peer, dialled, greeting }: Contact, now: Instant, out: Output[]): void {
     const isReached = dialled && greeting === 'done'
+    const wasMissed = (this.book.get(peer)?.misses ?? 0) > 0
     const evicted = isReached ? this.book.reached(peer, now) : this.book.met(peer, now)
+    if (wasMissed) this.#enter(peer)
     if (evicted !== undefined) this.#lose(evicted, 'evicted', now, out)
+  }
+
+  /** One dial in vain costs the places in the sample, unless it is our own network that does not work; more cost the rest. */
+  #missed(peer: PeerKey, now: Instant, out: Output[]): void {
+    if (this.book.missed(peer, now)) this.#lose(peer, 'unreachable', now, out)
+    else if (this.#contacts.size > 0) this.sampler.drop(peer, this.#others(now))
   }
 
   #join(now: Instant): void {
@@ -416,11 +427,11 @@ export class PeerExchange implements Machine<Input, Output> {
     frame: Frame,
     now: Instant,
     out: Output[],
-    more: { rest?: number[]; about?: string } = {},
+    more: { wanted?: Missing; about?: string } = {},
   ): boolean {
     if (this.#asks.size >= limits.asks) return false
     const exchange = this.#nextExchange()
-    this.#asks.set(exchange, { kind, peer, rest: more.rest ?? [], about: more.about })
+    this.#asks.set(exchange, { kind, peer, about: more.about, ...(more.wanted ?? NOTHING) })
     // The driver has the same deadline; ours only counts if it forgets.
     this.#timers.set('ask', now + limits.answerMs * 2, exchange)
     out.push({ type: 'ask', exchange, peer, frame })
@@ -475,9 +486,10 @@ export class PeerExchange implements Machine<Input, Output> {
     return shuffle(standing, this.#rng)
   }
 
-  #want(contact: Contact, ids: number[], now: Instant, out: Output[]): void {
-    const frame: Frame = { type: 'want', ids: ids.slice(0, limits.wantIds) }
-    if (ids.length > 0 && this.#ask('want', contact, frame, now, out, { rest: ids })) return
+  #want(contact: Contact, wanted: Missing, now: Instant, out: Output[]): void {
+    const { rest } = wanted
+    const frame: Frame = { type: 'want', ids: rest.slice(0, limits.wantIds) }
+    if (rest.length > 0 && this.#ask('want', contact, frame, now, out, { wanted })) return
     out.push({ type: 'pulled', peer: contact.peer })
   }
 
@@ -548,20 +560,33 @@ export class PeerExchange implements Machine<Input, Output> {
     { peer }: Contact,
     { ids, seqLo, same, groups }: FrameOf<'sample'>,
     now: Instant,
-  ): number[] {
-    if (same) return []
+  ): Missing {
+    if (same) return NOTHING
     const missing = new Set<number>()
+    const forGroups = new Set<number>()
     for (let i = 0; i < ids.length; i++) {
       const [id, lo] = [ids[i] as number, seqLo[i] ?? 0]
-      const known = id === this.#ownId ? this.#own.seq : this.book.byId(id)?.record.seq
-      // Our own id can be ahead: an earlier run without its book, under a clock that was.
-      const isNews =
-        known === undefined
-          ? this.#hasPlaceFor(id, groups[i], peer, now) && !this.#verification.wasRefused(id, lo)
-          : isAhead(lo, known)
-      if (isNews) missing.add(id)
+      const entry = this.book.byId(id)
+      const known = id === this.#ownId ? this.#own.seq : entry?.record.seq
+      const group = groups[i] || undefined
+      if (known !== undefined) {
+        // Our own id can be ahead: an earlier run without its book, under a clock that was.
+        if (isAhead(lo, known)) missing.add(id)
+        if (group === undefined && entry?.namedFor === 'group') this.#admitToAll(entry, peer, now)
+      } else if (this.#verification.wasRefused(id, lo)) continue
+      else if (this.#hasPlaceFor(id, group, peer, now)) {
+        missing.add(id)
+        if (group !== undefined) forGroups.add(id)
+      }
     }
-    return [...missing]
+    return { rest: [...missing], forGroups }
+  }
+
+  /** One that was fetched for its group is named as one of all. */
+  #admitToAll(entry: BookEntry, by: PeerKey, now: Instant): void {
+    if (!this.#hasPlaceFor(entry.id, undefined, by, now)) return
+    entry.namedFor = 'id'
+    this.#enter(entry.peer)
   }
 
   /**
@@ -571,7 +596,8 @@ export class PeerExchange implements Machine<Input, Output> {
   #hasPlaceFor(id: number, group: number | undefined, by: PeerKey, now: Instant): boolean {
     if (!this.#accounts.heeds(by, now)) return false
     const isYoung = now - (this.#joinedAt ?? now) < limits.youngMs
-    return this.#isSmall || this.sampler.wants(id, group === 0 || !isYoung ? undefined : group)
+    if (group !== undefined && !isYoung) return false
+    return this.#isSmall || this.sampler.wants(id, now, group)
   }
 
   /** What did not fit into the answer is asked for again, as long as every answer brings something. */
@@ -582,11 +608,13 @@ export class PeerExchange implements Machine<Input, Output> {
     now: Instant,
     out: Output[],
   ): void {
-    const got = this.#offerAll(entries, contact, { asked: new Set(ask.rest) }, now, out)
+    const { forGroups } = ask
+    const asked = new Set(ask.rest)
+    const got = this.#offerAll(entries, contact, { asked, forGroups }, now, out)
     const settled = new Set([...got, ...unknown])
     const rest = ask.rest.filter((id) => !settled.has(id))
     const brought = entries.length > 0 && rest.length < ask.rest.length
-    this.#want(contact, brought ? rest : [], now, out)
+    this.#want(contact, brought ? { rest, forGroups } : NOTHING, now, out)
   }
 
   // --- looking for peers --------------------------------------------------------------------------------
@@ -773,7 +801,7 @@ export class PeerExchange implements Machine<Input, Output> {
   #offer(
     entry: Entry,
     contact: Contact,
-    { hops, unasked = false, asked }: Circumstances,
+    { hops, unasked = false, asked, forGroups }: Circumstances,
     now: Instant,
     out: Output[],
   ): PeerKey | undefined {
@@ -786,8 +814,12 @@ export class PeerExchange implements Machine<Input, Output> {
     const id = this.#notation.idOf(record.peer)
     contact.sent.add(id, record.seq)
     if (!this.#isNews(record, now)) return record.peer
+    const namedFor = forGroups?.has(id) === true ? 'group' : 'id'
+    const lastSeenAt = record.peer === contact.peer ? now : seenAt(entry, now)
     // Fetched for a group it is not in, or too late: a book must not fill up with those.
-    if (asked?.has(id) === true && !this.#hasPlaceStill(record, id)) return record.peer
+    const isPlaced =
+      asked?.has(id) !== true || this.#hasPlaceStill(record, { id, namedFor, lastSeenAt })
+    if (!isPlaced) return record.peer
     const isAsked = asked === undefined ? !unasked : asked.has(id)
     const isWelcome = isAsked || this.#isWelcome(record, id, contact, now)
     if (!isWelcome && this.#errands.owed(record, contact.peer, now).length === 0) return record.peer
@@ -800,7 +832,8 @@ export class PeerExchange implements Machine<Input, Output> {
         carrier: contact.peer,
         hops,
         forOthers: !isWelcome,
-        seenAt: record.peer === contact.peer ? now : seenAt(entry, now),
+        seenAt: lastSeenAt,
+        namedFor,
         recalled: undefined,
         source: sourceOf(record.peer, contact),
       },
@@ -810,9 +843,13 @@ export class PeerExchange implements Machine<Input, Output> {
     return record.peer
   }
 
-  #hasPlaceStill(record: Job['record'], id: number): boolean {
-    const isKnown = this.book.byId(id) !== undefined
-    return this.#isSmall || isKnown || this.sampler.wants(id, groupOf(record))
+  #hasPlaceStill(
+    record: Job['record'],
+    { id, namedFor, lastSeenAt }: { id: number; namedFor: Ranking; lastSeenAt: Instant },
+  ): boolean {
+    if (this.#isSmall || this.book.byId(id) !== undefined) return true
+    if (namedFor === 'id' && this.sampler.wants(id, lastSeenAt)) return true
+    return this.sampler.wants(id, lastSeenAt, groupOf(record))
   }
 
   /** Of what we did not ask for: news of whom we know, what a peer says of itself, whom we look for or have a place for. */
@@ -821,7 +858,7 @@ export class PeerExchange implements Machine<Input, Output> {
       record.peer === contact.peer ||
       this.book.byId(id) !== undefined ||
       this.#finds.answers(record) ||
-      this.#hasPlaceFor(id, groupOf(record), contact.peer, now)
+      this.#hasPlaceFor(id, undefined, contact.peer, now)
     )
   }
 
@@ -878,10 +915,10 @@ export class PeerExchange implements Machine<Input, Output> {
   }
 
   #learn(job: Job, now: Instant, out: Output[]): void {
-    const { id, record, envelope, source, seenAt: lastSeenAt, recalled } = job
+    const { id, record, envelope, source, seenAt: lastSeenAt, recalled, namedFor } = job
     const { peer } = record
     const groupBefore = this.book.get(peer)?.group
-    const evicted = this.book.put({ record, envelope, id, source, lastSeenAt }, now)
+    const evicted = this.book.put({ record, envelope, id, source, lastSeenAt, namedFor }, now)
     if (recalled !== undefined) this.book.recall(peer, recalled)
     const contact = this.#contacts.get(peer)
     if (contact !== undefined) this.#meet(contact, now, out)
@@ -905,19 +942,19 @@ export class PeerExchange implements Machine<Input, Output> {
 
   #enter(peer: PeerKey): void {
     const entry = this.book.get(peer)
-    if (entry === undefined || entry.standing === 'lost') return
-    // Whom we cannot dial we could never find out about: such records would stay in the sample for nothing.
-    if (entry.dialable) this.sampler.offer(entry)
+    if (entry !== undefined && isSampled(entry)) this.sampler.offer(entry)
   }
 
   #lose(peer: PeerKey, reason: Removal, now: Instant, out: Output[]): void {
-    this.sampler.drop(peer, this.#others(now))
+    // Whom we have met is likely still there though we have not heard of it: a visit will tell. Whoever is named most would else stay most.
+    const isDue = reason === 'expired' && (this.book.get(peer)?.metAt ?? 0) > 0
+    if (!isDue) this.sampler.drop(peer, this.#others(now))
     out.push({ type: 'gone', peer, reason })
   }
 
   *#others(now: Instant) {
     for (const entry of this.book.all()) {
-      if (entry.dialable && isFresh(entry, now)) yield entry
+      if (isFresh(entry, now) && isSampled(entry)) yield entry
     }
   }
 
@@ -935,6 +972,7 @@ export class PeerExchange implements Machine<Input, Output> {
       hops: undefined,
       forOthers: false,
       seenAt: Math.min(lastSeenAt, now),
+      namedFor: 'id',
     }
     this.#verify(job, now, out)
   }
@@ -1015,6 +1053,14 @@ export class PeerExchange implements Machine<Input, Output> {
   }
 }
 
+/**
+ * Who may hold a slot. Whom we cannot dial we could never find out about: such records would stay in the sample for nothing. Who
+ * did not answer may again when it is met, or a new version of its record comes.
+ */
+function isSampled({ dialable, standing, misses }: BookEntry): boolean {
+  return dialable && standing !== 'lost' && misses === 0
+}
+
 /** How an entry came. */
 interface Circumstances {
   /** It has come this many hops by Push; undefined when it must not be passed on. */
@@ -1023,7 +1069,14 @@ interface Circumstances {
   unasked?: boolean
   /** We asked for these only. */
   asked?: Set<number>
+  /** Of them, these were named for their groups. */
+  forGroups?: ReadonlySet<number>
 }
+
+/** What is to be fetched from a contact. */
+type Missing = Pick<Ask, 'rest' | 'forGroups'>
+
+const NOTHING: Missing = { rest: [], forGroups: new Set() }
 
 /** A version that says nothing but that the peer is still there: whoever wants it pulls it. */
 function isMereRenewal(before: Job['record'] | undefined, after: Job['record']): boolean {

@@ -107,6 +107,19 @@ export const limits = {
    */
   youngMs: 3_600_000,
 
+  /**
+   * How soon peers are gone: at first one death in five hours, as in a network of evenings. Fifty hours are some hours of a few neighbours and
+   * of visits.
+   * More than one death in half an hour is an outage and will be over.
+   */
+  mortality: {
+    first: { deaths: 1, watchedMs: 5 * 3_600_000 },
+    remembersMs: 50 * 3_600_000,
+    mostPerMs: 1 / 1_800_000,
+  },
+  /** So much more than another one a peer counts in the sampler at most for having been seen later: anybody may say so. */
+  freshnessCounts: 8,
+
   // What is kept.
   /** By hearsay: half a MiB, and every peer of a middling overlay. */
   heard: 1_024,

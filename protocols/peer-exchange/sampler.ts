@@ -1,7 +1,12 @@
+import type { Instant } from '../kernel/machine.ts'
 import type { Rng } from '../kernel/rng.ts'
 import { highBits, lowBits, mix32 } from './ids.ts'
 import { limits } from './limits.ts'
+import type { Mortality } from './mortality.ts'
 import type { PeerKey } from './record.ts'
+
+/** What a slot ranks: all peers by their ids, or first the address groups they are in. */
+export type Ranking = 'id' | 'group'
 
 /** A peer as the sampler sees it. */
 export interface Sampled {
@@ -9,16 +14,25 @@ export interface Sampled {
   id: number
   /** The address group it is counted in, as a number. */
   group: number
+  /**
+   * Whoever was named as one of many of a group competes where groups are ranked only: public peers are in more groups than
+   * hidden ones, so that names of this kind are no picture of the overlay.
+   */
+  namedFor: Ranking
+  /** When somebody saw it last, as far as they say. */
+  lastSeenAt: Instant
 }
 
 /**
  * A sample of the overlay that nobody can press into: every slot keeps, of all peers ever offered, the one that a
  * secret hash likes best. Being offered again and again helps nobody; having many identities helps only as much as they
- * are many, and in the half of the slots that rank address groups only as much as their groups are many.
+ * are many, and in the half of the slots that rank address groups only as much as their groups are many. Who was seen long
+ * ago counts less, by the chance that it is gone by now: a sample of those who were there once would be one of the dead.
  * Source: Basalt (Auvolat and others, 2021), Brahms (PODC 2008).
  */
 export class Sampler<One extends Sampled = Sampled> {
   readonly #rng: Rng
+  readonly #mortality: Pick<Mortality, 'perMs'>
   /** Columns by slot, since every peer is held against all slots. Private: who knew a seed could make an identity that wins. */
   readonly #seeds: Uint32Array
   readonly #holders: (One | undefined)[] = Array.from({ length: limits.slots }, () => undefined)
@@ -30,19 +44,22 @@ export class Sampler<One extends Sampled = Sampled> {
   /** The slot that is emptied next. */
   #oldest = 0
   /** Everybody who holds a slot; made anew when that was asked for after a change. */
-  #distinct: readonly One[] | undefined
+  #distinct: readonly { holder: One; byId: boolean }[] | undefined
 
-  constructor(rng: Rng) {
+  constructor(rng: Rng, mortality: Pick<Mortality, 'perMs'>) {
     this.#rng = rng
+    this.#mortality = mortality
     this.#seeds = Uint32Array.from({ length: limits.slots }, () => this.#seed())
   }
 
-  /** Whether the peer with this id would win a slot, in this group if that is known. */
-  wants(id: number, group?: number): boolean {
-    const [low, high] = [lowBits(id), highBits(id)]
+  /**
+   * Whether the peer with this id, seen then, would win a slot that ranks ids; or, in a group, one that ranks groups.
+   */
+  wants(id: number, lastSeenAt: Instant, group?: number): boolean {
+    const one = { id, lastSeenAt, group: group ?? 0 }
+    const ids = group === undefined
     for (let slot = 0; slot < limits.slots; slot++) {
-      if (!ranksIds(slot) && group === undefined) continue
-      if (this.#wins(slot, low, high, group ?? 0)) return true
+      if (ranksIds(slot) === ids && this.#wins(slot, one)) return true
     }
     return false
   }
@@ -70,18 +87,21 @@ export class Sampler<One extends Sampled = Sampled> {
   }
 
   /** Who holds each slot. */
-  *holders(): Generator<{ holder: One; rankedBy: 'id' | 'group' }> {
+  *holders(): Generator<{ holder: One; rankedBy: Ranking }> {
     for (let slot = 0; slot < limits.slots; slot++) {
       const holder = this.#holders[slot]
       if (holder !== undefined) yield { holder, rankedBy: ranksIds(slot) ? 'id' : 'group' }
     }
   }
 
-  /** Everybody who holds a slot, once. */
-  distinct(): readonly One[] {
+  /** Everybody who holds a slot, once, and whether it holds one that ranks ids. */
+  distinct(): readonly { holder: One; byId: boolean }[] {
     if (this.#distinct !== undefined) return this.#distinct
-    const byPeer = new Map<PeerKey, One>()
-    for (const holder of this.#holders) if (holder !== undefined) byPeer.set(holder.peer, holder)
+    const byPeer = new Map<PeerKey, { holder: One; byId: boolean }>()
+    for (const { holder, rankedBy } of this.holders()) {
+      const byId = rankedBy === 'id' || byPeer.get(holder.peer)?.byId === true
+      byPeer.set(holder.peer, { holder, byId })
+    }
     return (this.#distinct = [...byPeer.values()])
   }
 
@@ -120,20 +140,26 @@ export class Sampler<One extends Sampled = Sampled> {
       this.#holders[slot] = one // its group may be another one now
       return false
     }
-    const [low, high] = [lowBits(one.id), highBits(one.id)]
-    if (!this.#wins(slot, low, high, one.group)) return false
+    if (one.namedFor === 'group' && ranksIds(slot)) return false
+    if (!this.#wins(slot, one)) return false
     this.#holders[slot] = one
     this.#ids[slot] = one.id
-    this.#ranks[slot] = this.#rank(slot, low, high)
+    this.#ranks[slot] = this.#rank(slot, one.id)
     this.#groupRanks[slot] = this.#groupRank(slot, one.group)
     return true
   }
 
-  #wins(slot: number, low: number, high: number, group: number): boolean {
+  #wins(slot: number, one: Pick<Sampled, 'id' | 'group' | 'lastSeenAt'>): boolean {
     const leastGroup = this.#groupRanks[slot] as number
-    const groupRank = this.#groupRank(slot, group)
+    const groupRank = this.#groupRank(slot, one.group)
     if (groupRank !== leastGroup) return groupRank < leastGroup
-    return this.#rank(slot, low, high) < (this.#ranks[slot] as number)
+    const [rank, least] = [this.#rank(slot, one.id), this.#ranks[slot] as number]
+    const holder = this.#holders[slot]
+    const most = limits.freshnessCounts
+    if (holder === undefined || rank * most < least) return true
+    if (rank >= least * most) return false
+    const odds = Math.exp(this.#mortality.perMs * (holder.lastSeenAt - one.lastSeenAt))
+    return rank * Math.min(Math.max(odds, 1 / most), most) < least
   }
 
   /** The same for all groups where ids are ranked. */
@@ -141,8 +167,8 @@ export class Sampler<One extends Sampled = Sampled> {
     return ranksIds(slot) ? Infinity : mix32(this.#seedOf(slot) ^ mix32(group))
   }
 
-  #rank(slot: number, low: number, high: number): number {
-    return mix32(mix32(this.#seedOf(slot) ^ low) ^ high)
+  #rank(slot: number, id: number): number {
+    return mix32(mix32(this.#seedOf(slot) ^ lowBits(id)) ^ highBits(id))
   }
 
   #seedOf(slot: number): number {

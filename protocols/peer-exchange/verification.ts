@@ -9,6 +9,7 @@ import { limits } from './limits.ts'
 import { judge } from './record.ts'
 import type { ReadEnvelope, ReadRecord } from './read-envelope.ts'
 import type { Notation, PeerKey, PeerRecord } from './record.ts'
+import type { Ranking } from './sampler.ts'
 import type { Restored } from './snapshot.ts'
 
 /** A record on its way into the book. */
@@ -21,6 +22,7 @@ export interface Job {
   carrier: PeerKey | undefined
   source: Source
   seenAt: Instant
+  namedFor: Ranking
   /** What an earlier run noted; undefined for what somebody told us. */
   recalled: Pick<Restored, 'reachedSince'> | undefined
   /** Somebody asked us for it; we ourselves have no use for it. */

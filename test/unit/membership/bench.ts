@@ -37,7 +37,7 @@ export class Bench {
   constructor(self = 'm', { seed = 1, trusted = false } = {}) {
     const rng = seededRng(seed)
     this.book = new AddressBook(self, { loopback: false, subnets: [] })
-    this.sampler = new Sampler(rng)
+    this.sampler = new Sampler(rng, this.book.mortality)
     const { book, sampler } = this
     const known = { book, sampler, alternativesFor: () => [] }
     this.machine = new Membership({
@@ -71,6 +71,7 @@ export class Bench {
         return [this.#link(peer, true, address), { type: 'greeted', peer }]
       }
       case 'pull':
+        this.book.reached(output.peer, this.now)
         return [{ type: 'pulled', peer: output.peer }]
       case 'ask': {
         const verdict = this.verdict(output.peer)
@@ -79,7 +80,7 @@ export class Bench {
         return [{ type: 'answer', exchange: output.exchange, frame }]
       }
       case 'missed':
-        this.book.missed(output.peer)
+        this.book.missed(output.peer, this.now)
         return []
       case 'release':
         return [{ type: 'unlinked', peer: output.peer }]

@@ -12,7 +12,7 @@ const NOW = 1_000_000_000
 
 function made(hidden: number, open: number, seed = 1) {
   const book = new AddressBook('self', { loopback: false, subnets: [] })
-  const sampler = new Sampler<BookEntry>(seededRng(seed))
+  const sampler = new Sampler<BookEntry>(seededRng(seed), book.mortality)
   const add = (peer: string, reachability: 'public' | 'private') => {
     const host = `5.6.${book.size >> 8}.${book.size & 255}`
     const addresses = [{ address: `/ip4/${host}/tcp/4001`, kind: 'direct' as const }]
@@ -76,7 +76,7 @@ test('anchors are those that answered our dials, the oldest first; others go by 
   const { book, candidates } = made(0, 5)
   book.reached('open 3', NOW + 2)
   book.reached('open 1', NOW + 1)
-  for (let i = 0; i < 2; i++) book.missed('open 0')
+  for (let i = 0; i < 2; i++) book.missed('open 0', NOW)
   assert.deepEqual(
     candidates.anchors().map(({ peer }) => peer),
     ['open 1', 'open 3'],
@@ -96,11 +96,35 @@ test('visits go to those never met, then to those not met for longest, not to th
   book.met('open 1', NOW + 2)
   book.met('open 2', NOW + 1)
   book.met('open 3', NOW + 9)
-  const later = NOW + 5 + limits.metRecentlyMs
+  const later = NOW + 5 + candidates.trustMs
   const named = candidates.toVisit(later, true).map(({ peer }) => peer)
-  const sampled = (peer: string) => sampler.distinct().some((one) => one.peer === peer)
+  const sampled = (peer: string) => sampler.distinct().some(({ holder }) => holder.peer === peer)
   assert.deepEqual(named.slice(-2), ['open 2', 'open 1'].filter(sampled))
   assert.ok(!named.includes('open 3'))
+})
+
+test('whom we have met is seen again at once when its record has run out', () => {
+  const { book, sampler, candidates } = made(0, 20)
+  const [first = '', ...others] = sampler.distinct().map(({ holder }) => holder.peer)
+  const { expiresAt = 0 } = book.get(first) ?? {}
+  const later = NOW + 600_000
+  for (const { peer } of [...book.all()]) {
+    if (peer !== first) book.put(learnt(peer, { issuedAt: later, seq: 2 }), later)
+  }
+  for (const [i, peer] of others.entries()) book.met(peer, later + i)
+  book.met(first, later + 100)
+  assert.deepEqual(book.expire(expiresAt), [first])
+  const named = candidates.toVisit(expiresAt, true).map(({ peer }) => peer)
+  assert.deepEqual(named.slice(0, 3), [first, ...others.slice(0, 2)])
+})
+
+test('those that did not answer are looked for as those that were given up', () => {
+  const { book, candidates } = made(0, 4)
+  book.missed('open 2', NOW)
+  assert.deepEqual(
+    candidates.lost().map(({ peer }) => peer),
+    ['open 2'],
+  )
 })
 
 test('a relay can be depended on wherever it is', () => {

@@ -427,8 +427,9 @@ test('chosen neighbours are of different address groups when there is a choice',
 
 // --- visits -----------------------------------------------------------------------------------------------
 
-test('visits are frequent for an hour, then ever rarer, and end with a pull and a release', () => {
+test('visits are frequent for an hour, then ever rarer where few peers vanish, and end with a pull and a release', () => {
   const bench = settled()
+  bench.book.mortality.survived(100 * HOUR)
   const visitsOfAnHour = () => {
     const before = bench.out.length
     bench.pass(HOUR)
@@ -439,7 +440,7 @@ test('visits are frequent for an hour, then ever rarer, and end with a pull and 
     return { later, visits }
   }
   const young = visitsOfAnHour().visits.length
-  assert.ok(young >= 100 && young <= 140, `${young} in the first hour`)
+  assert.ok(young >= 45 && young <= 100, `${young} in the first hour: everybody of the sample once`)
   const { later, visits } = visitsOfAnHour()
   assert.ok(visits.length >= 14 && visits.length <= 24, `${visits.length} in the second hour`)
   for (const peer of visits) {
@@ -449,6 +450,22 @@ test('visits are frequent for an hour, then ever rarer, and end with a pull and 
       .flatMap((one) => ('peer' in one && one.peer === peer ? [one.type] : []))
     assert.deepEqual(rest.slice(0, 3), ['dial', 'pull', 'release'])
   }
+})
+
+test('where peers vanish within an hour or two visits go on seeing everybody of the sample within minutes', () => {
+  const bench = settled()
+  bench.pass(2 * HOUR)
+  const before = bench.out.length
+  for (let i = 0; i < 60; i++) {
+    bench.book.mortality.died(HOUR)
+    bench.pass(HOUR / 60)
+  }
+  const visits = bench.out
+    .slice(before)
+    .flatMap((one) => (one.type === 'dial' && one.purpose === 'visit' ? [one.peer] : []))
+  const counts = [...Map.groupBy(visits, (peer) => peer).values()].map(({ length }) => length)
+  assert.ok(visits.length >= 50, `${visits.length} visits`)
+  assert.ok(Math.max(...counts) <= 4 && Math.max(...counts) > 1, `${Math.max(...counts)} of one`)
 })
 
 test('a small overlay is not visited: everybody is linked anyway', () => {
@@ -516,8 +533,8 @@ test('two lost peers that answer within ten minutes begin an hour of healing', (
   const bench = settled()
   for (const peer of ['l0', 'l1']) {
     bench.know(peer)
-    bench.book.missed(peer)
-    bench.book.missed(peer)
+    bench.book.missed(peer, bench.now)
+    bench.book.missed(peer, bench.now)
     assert.equal(bench.book.get(peer)?.standing, 'lost')
   }
   bench.comes('l0')
@@ -564,8 +581,8 @@ test('lost peers that come back one by one do not add up to more and more chosen
   for (let i = 0; i < 60; i++) {
     const peer = `l${i}`
     bench.know(peer)
-    bench.book.missed(peer)
-    bench.book.missed(peer)
+    bench.book.missed(peer, bench.now)
+    bench.book.missed(peer, bench.now)
   }
   bench.pass(12 * HOUR)
   const met = bench.of('dial').filter(({ peer }) => peer.startsWith('l')).length

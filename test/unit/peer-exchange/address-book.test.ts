@@ -64,13 +64,13 @@ test('dials in vain lose a peer that was heard of after two, one that was reache
   for (const peer of ['heard', 'reached']) put(one, peer, 0)
   one.reached('reached', 0)
   assert.deepEqual(
-    ['heard', 'heard', 'heard', 'reached', 'reached', 'reached'].map((peer) => one.missed(peer)),
+    ['heard', 'heard', 'heard', 'reached', 'reached', 'reached'].map((peer) => one.missed(peer, 1)),
     [false, true, false, false, false, true],
   )
   one.met('reached', 1)
   assert.equal(one.get('reached')?.standing, 'heard', 'it answers again, within its life')
   assert.equal(one.get('reached')?.misses, 0)
-  assert.equal(one.missed('nobody'), false)
+  assert.equal(one.missed('nobody', 1), false)
   check(one)
 })
 
@@ -144,8 +144,8 @@ test('when too many are reached the one reached last counts as heard of, and nob
 test('a lost peer that is back when hearsay is full takes the place of another, which is named', () => {
   const one = book()
   put(one, 'back', 0)
-  one.missed('back')
-  one.missed('back')
+  one.missed('back', 1)
+  one.missed('back', 1)
   for (let i = 0; i < limits.heard; i++) put(one, `p${i}`, i, { source: 'mallory' })
   assert.equal(one.met('back', 5_000), 'p0')
   assert.deepEqual([one.get('back')?.standing, one.get('p0')], ['heard', undefined])
@@ -235,7 +235,7 @@ test('whatever happens in whatever order, its counters and limits hold', () => {
         } else if (did.type === 'expire') one.expire(now)
         else if (did.type === 'bury') one.bury(learnt(did.peer, { issuedAt: now }).record, now)
         else if (did.type === 'remove') one.remove(did.peer)
-        else if (did.type === 'missed') one.missed(did.peer)
+        else if (did.type === 'missed') one.missed(did.peer, now)
         else if (did.type === 'met') one.met(did.peer, now)
         else one.reached(did.peer, now)
         check(one)

@@ -547,3 +547,116 @@ test('a greeting that finds too many questions under way is made up for', () => 
   bench.pass(limits.greetAgainMs + limits.answerMs * 2)
   assert.equal(greeted(), true)
 })
+
+/** A node of an overlay of which it knows a part, and a contact it dialled. */
+function inLargeOverlay() {
+  const bench = new Bench()
+  const ann = bench.dial('ann')
+  for (let i = 0; i < limits.wantEverybody + 40; i++) {
+    bench.ask(bench.meet(`carrier ${i % 4}`), push(record(`known ${i}`, { facts: facts(i) })))
+  }
+  const holds = (name: string) =>
+    [...bench.machine.sampler.holders()].flatMap(({ holder, rankedBy }) =>
+      holder.peer === persona(name).peer ? [rankedBy] : [],
+    )
+  return { bench, ann, holds }
+}
+
+/** Has these named by a contact with their groups, or without, and hands over what is asked for. */
+function name(bench: Bench, by: string, names: string[], groups: number[]): string[] {
+  const entries = new Map(
+    names.map((one, i) => [
+      notation.idOf(persona(one).peer),
+      record(one, { facts: facts(groups[i] ?? 0) }),
+    ]),
+  )
+  const told = groups.map((group) => 5 * 256 + (group % 200))
+  const fetched: string[] = []
+  answerAll(
+    bench,
+    answerAll(bench, bench.feed({ type: 'pull', peer: by }), () =>
+      sampleOf([...entries.keys()], told),
+    ),
+    (frame) => {
+      const ids = frame.type === 'want' ? frame.ids : []
+      fetched.push(...names.filter((one) => ids.includes(notation.idOf(persona(one).peer))))
+      return { type: 'records', entries: ids.flatMap((id) => entries.get(id) ?? []), unknown: [] }
+    },
+  )
+  return fetched
+}
+
+test('whom a peer names for their groups holds slots that rank groups, until somebody names them as some of all', () => {
+  const { bench, holds } = inLargeOverlay()
+  const fetched = [1, 2, 3, 4].flatMap((teller) => {
+    const names = Array.from({ length: 60 }, (_, i) => `stranger ${teller} ${i}`)
+    // Addresses of known peers are in 168 groups; these are in others.
+    const groups = names.map((_, i) => 168 + ((i + teller) % 32))
+    return name(bench, bench.dial(`teller ${teller}`), names, groups)
+  })
+  assert.ok(fetched.length > 0)
+  assert.ok(fetched.every((one) => holds(one).every((rankedBy) => rankedBy === 'group')))
+  const again = name(bench, bench.dial('bob'), fetched, [])
+  assert.deepEqual(again, [], 'their records are known')
+  assert.ok(fetched.some((one) => holds(one).includes('id')))
+})
+
+test('groups are told of those only that hold no slot that ranks ids', () => {
+  const { bench, ann } = inLargeOverlay()
+  const sample = bench.ask(ann, { type: 'sampleReq', max: 256, setHash: 0 })
+  assert.ok(sample?.type === 'sample')
+  const { sampler, book } = bench.machine
+  const byId = new Set(
+    [...sampler.holders()].flatMap(({ holder, rankedBy }) => (rankedBy === 'id' ? [holder] : [])),
+  )
+  const told = sample.ids.slice(1).map((id, i) => [book.byId(id), sample.groups[i + 1]] as const)
+  assert.ok(told.some(([, group]) => group === 0) && told.some(([, group]) => group !== 0))
+  for (const [entry, group] of told) {
+    assert.ok(entry !== undefined)
+    assert.equal(group, byId.has(entry) ? 0 : entry.group)
+  }
+})
+
+test('one dial in vain costs a peer its places in the sample, and being met gives them back', () => {
+  const { bench, holds } = inLargeOverlay()
+  const [first] = [...bench.machine.sampler.distinct()]
+  const known = Array.from({ length: 200 }, (_, i) => `known ${i}`)
+  const who = known.find((one) => persona(one).peer === first?.holder.peer) ?? assert.fail()
+  const before = holds(who)
+  bench.feed({ type: 'missed', peer: persona(who).peer })
+  assert.deepEqual(holds(who), [])
+  assert.equal(bench.machine.book.get(persona(who).peer)?.standing, 'heard')
+  bench.meet(who)
+  assert.deepEqual(holds(who).sort(), before.sort())
+})
+
+test('with no contact at all a dial in vain says nothing about the peer', () => {
+  const { bench, ann, holds } = inLargeOverlay()
+  for (const peer of [ann, ...[0, 1, 2, 3].map((i) => persona(`carrier ${i}`).peer)]) {
+    bench.feed({ type: 'unlinked', peer })
+  }
+  const held = Array.from({ length: 168 }, (_, i) => `known ${i}`).filter(
+    (one) => holds(one).length > 0,
+  )
+  for (const one of held) bench.feed({ type: 'missed', peer: persona(one).peer })
+  assert.ok(held.every((one) => holds(one).length > 0))
+})
+
+test('whom we have met keeps its places when its record runs out, hearsay does not', () => {
+  const { bench, ann, holds } = inLargeOverlay()
+  const held = Array.from({ length: 168 }, (_, i) => `known ${i}`).filter(
+    (one) => holds(one).length > 0,
+  )
+  const [met = ''] = held
+  bench.meet(met)
+  bench.feed({ type: 'unlinked', peer: persona(met).peer })
+  bench.pass(limits.ownTtlS * 1000 + limits.clockSkewMs + limits.sweepMs)
+  assert.ok(holds(met).length > 0)
+  assert.ok(held.slice(1).every((one) => holds(one).length === 0))
+  const sample = bench.ask(ann, { type: 'sampleReq', max: 256, setHash: 0 })
+  assert.ok(sample?.type === 'sample')
+  assert.ok(
+    !sample.ids.includes(notation.idOf(persona(met).peer)),
+    'told to nobody until it is seen',
+  )
+})

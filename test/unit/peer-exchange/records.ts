@@ -21,7 +21,14 @@ export function learnt(
     ...more,
   }
   const envelope = new TextEncoder().encode(`${peer} ${record.seq}`)
-  return { record, envelope, id: idOf(peer), source, lastSeenAt: lastSeenAt ?? record.issuedAt }
+  return {
+    record,
+    envelope,
+    id: idOf(peer),
+    source,
+    lastSeenAt: lastSeenAt ?? record.issuedAt,
+    namedFor: 'id',
+  }
 }
 
 /** A number of 53 bits for a name. */

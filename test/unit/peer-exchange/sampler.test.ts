@@ -13,11 +13,13 @@ function peers(count: number, groups = count, { seed = 99, name = 'p' } = {}): S
     peer: `${name}${i}`,
     id: Math.floor(rng() * 2 ** 21) * 2 ** 32 + Math.floor(rng() * 2 ** 32),
     group: groupNumbers[i % groups] as number,
+    namedFor: 'id',
+    lastSeenAt: 0,
   }))
 }
 
 function sampler(seed: number, offered: Iterable<Sampled>): Sampler {
-  const made = new Sampler(seededRng(seed))
+  const made = new Sampler(seededRng(seed), { perMs: 0 })
   for (const one of offered) made.offer(one)
   return made
 }
@@ -118,6 +120,32 @@ test('a renewal gives one slot a new secret, and after as many as there are slot
   assert.ok(first.filter((peer, i) => last[i] !== peer).length > limits.slots * 0.95)
 })
 
+test('whoever was seen long ago holds slots by the chance that it is still there', () => {
+  const MORTALITY = 1 / 3_600_000
+  const fresh = peers(500, 500, { name: 'fresh' }).map((one) => ({ ...one, lastSeenAt: 7_200_000 }))
+  const old = peers(500, 500, { seed: 7, name: 'old' })
+  const held: Sampled[] = []
+  for (let seed = 0; seed < 40; seed++) {
+    const one = new Sampler(seededRng(seed * 7919), { perMs: MORTALITY })
+    for (const peer of shuffle([...fresh, ...old], seededRng(seed))) one.offer(peer)
+    held.push(...slots(one, 'id'))
+  }
+  const expected = Math.exp(-2) / (1 + Math.exp(-2)) // seen two lifetimes earlier
+  assert.ok(Math.abs(share(held, 'old') - expected) < 0.03, `${share(held, 'old')}`)
+})
+
+test('to have been seen just now counts no more than eight times as much', () => {
+  const liars = peers(100, 100, { name: 'liar' }).map((one) => ({ ...one, lastSeenAt: 1e12 }))
+  const honest = peers(800, 800, { seed: 7, name: 'honest' })
+  const held: Sampled[] = []
+  for (let seed = 0; seed < 40; seed++) {
+    const one = new Sampler(seededRng(seed * 7919), { perMs: limits.mortality.mostPerMs })
+    for (const peer of shuffle([...liars, ...honest], seededRng(seed))) one.offer(peer)
+    held.push(...slots(one, 'id'))
+  }
+  assert.ok(Math.abs(share(held, 'liar') - 0.5) < 0.05, `${share(held, 'liar')}`)
+})
+
 test('a renewed slot is filled from those at hand, or stays empty', () => {
   const renewed = sampler(4, peers(500))
   renewed.renew([])
@@ -125,13 +153,28 @@ test('a renewed slot is filled from those at hand, or stays empty', () => {
   assert.equal(renewed.estimate(), undefined, 'the first slot ranks ids')
 })
 
-test('it wants exactly those who then win a slot: one that ranks ids, or any when the group is known', () => {
+test('it wants exactly those who then win a slot: one that ranks ids, or in their group one that ranks groups', () => {
   const one = sampler(5, peers(300))
   for (const newcomer of peers(500, 500, { seed: 8, name: 'new' })) {
-    const wanted = [one.wants(newcomer.id), one.wants(newcomer.id, newcomer.group)]
+    const wanted = [one.wants(newcomer.id, 0), one.wants(newcomer.id, 0, newcomer.group)]
     one.offer(newcomer)
     const wins = (kind: 'id' | 'group') =>
       slots(one, kind).some(({ peer }) => peer === newcomer.peer)
-    assert.deepEqual(wanted, [wins('id'), wins('id') || wins('group')])
+    assert.deepEqual(wanted, [wins('id'), wins('group')])
+  }
+})
+
+test('whoever was named for a group holds slots that rank groups only, also when slots are filled anew', () => {
+  const ofGroups = peers(400, 400, { seed: 8, name: 'group' }).map((one): Sampled => ({
+    ...one,
+    namedFor: 'group',
+  }))
+  const all = [...peers(100), ...ofGroups]
+  const one = sampler(6, all)
+  for (let i = 0; i < limits.slots; i++) one.renew(all)
+  assert.equal(share(slots(one, 'id'), 'group'), 0)
+  assert.ok(share(slots(one, 'group'), 'group') > 0.6, 'four groups in five')
+  for (const { holder, byId } of one.distinct()) {
+    assert.equal(byId, slots(one, 'id').includes(holder))
   }
 })

@@ -117,20 +117,16 @@ export class Candidates {
   /** Whom to see: of the sample, those we never met, then those whose records ran out, then those we have not met for longest; contested ones last, if at all. */
   toVisit(now: Instant, contested: boolean): BookEntry[] {
     const stale = this.#sample().filter(({ metAt }) => now - metAt > this.trustMs)
-    const isLapsed = ({ metAt, standing }: BookEntry) => metAt > 0 && standing === 'lost'
-    const order = [
-      ...stale.filter(({ metAt }) => metAt === 0),
-      ...stale.filter(isLapsed),
-      ...stale.filter((one) => one.metAt > 0 && !isLapsed(one)).sort((a, b) => a.metAt - b.metAt),
-    ]
+    // Sorting is stable: within each urgency those not met for longest come first.
+    const order = stale.sort((a, b) => a.metAt - b.metAt).sort((a, b) => urgency(a) - urgency(b))
     if (contested) return this.#uncontestedFirst(order)
     return order.filter((one) => !this.#known.book.isContested(one))
   }
 
   /** Those that did not answer, given up or not, and those whose records ran out. */
   lost(): BookEntry[] {
-    const isLost = ({ standing, misses }: BookEntry) => standing === 'lost' || misses > 0
-    const lost = [...this.#known.book.all()].filter(isLost)
+    const all = [...this.#known.book.all()]
+    const lost = all.filter(({ standing, misses }) => standing === 'lost' || misses > 0)
     return shuffle(lost, this.#rng)
   }
 
@@ -168,4 +164,10 @@ export class Candidates {
     if (++this.#failures % limits.classTries === 0) this.#owed = []
     else if (this.#owed.length < limits.urgentDials) this.#owed.push(isDependable(entry))
   }
+}
+
+/** The less, the sooner: never met, then run out, then the others. */
+function urgency({ metAt, standing }: BookEntry): number {
+  if (metAt === 0) return 0
+  return standing === 'lost' ? 1 : 2
 }

@@ -108,7 +108,7 @@ test('whom we have met is seen again at once when its record has run out', () =>
   const [first = '', ...others] = sampler.distinct().map(({ holder }) => holder.peer)
   const { expiresAt = 0 } = book.get(first) ?? {}
   const later = NOW + 600_000
-  for (const { peer } of [...book.all()]) {
+  for (const { peer } of book.all()) {
     if (peer !== first) book.put(learnt(peer, { issuedAt: later, seq: 2 }), later)
   }
   for (const [i, peer] of others.entries()) book.met(peer, later + i)

@@ -35,7 +35,6 @@ export type RecordFault =
   | 'ttl-out-of-range'
   | 'issued-in-future'
   | 'expired'
-  | 'address-malformed'
   | 'service-malformed'
 
 export type Result<T, Code = Fault> = { ok: true; value: T } | { ok: false; fault: Code }

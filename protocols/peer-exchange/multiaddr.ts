@@ -1,6 +1,6 @@
 /**
- * Which bytes are an address. Readers must agree on it, since a record with an address that is none is refused as a
- * whole and its carrier blamed: so the components are written down here and in SPEC.md, and no library decides.
+ * Which bytes are an address. Readers leave out of a record what is none, and should agree on it: so the components are written down
+ * here and in SPEC.md, and no library decides.
  */
 
 /** Bytes of the value, by the component's code: ip4, tcp, ip6, udp, and those that have none. */

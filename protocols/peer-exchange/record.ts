@@ -117,8 +117,8 @@ export function readPayload(
   const addresses: RecordAddress[] = []
   for (const { multiaddr, flags } of wire.addresses) {
     const address = notation.addressText(multiaddr)
-    if (address === undefined) return bad('address-malformed')
-    addresses.push({ address, kind: kindOf(address, flags) })
+    // Another transport's, from a later version: the peer may be reached in other ways.
+    if (address !== undefined) addresses.push({ address, kind: kindOf(address, flags) })
   }
   const { seq, reachability, mapping, filtering, networkId, leaving, services } = wire
   return ok({

@@ -33,8 +33,11 @@ export interface Sampled {
 export class Sampler<One extends Sampled = Sampled> {
   readonly #rng: Rng
   readonly #mortality: Pick<Mortality, 'perMs'>
-  /** Columns by slot, since every peer is held against all slots. Private: who knew a seed could make an identity that wins. */
-  readonly #seeds: Uint32Array
+  /**
+   * Columns by slot, since every peer is held against all slots. Private: who knew the secrets could make an identity that wins. Two of 32 bits, since
+   * one could be found by trying all.
+   */
+  readonly #secrets: readonly [Uint32Array, Uint32Array]
   readonly #holders: (One | undefined)[] = Array.from({ length: limits.slots }, () => undefined)
   /** Of the holder: told apart by it, few of them are looked at. NaN without one. */
   readonly #ids = new Float64Array(limits.slots).fill(NaN)
@@ -49,7 +52,8 @@ export class Sampler<One extends Sampled = Sampled> {
   constructor(rng: Rng, mortality: Pick<Mortality, 'perMs'>) {
     this.#rng = rng
     this.#mortality = mortality
-    this.#seeds = Uint32Array.from({ length: limits.slots }, () => this.#seed())
+    const column = () => Uint32Array.from({ length: limits.slots }, () => this.#secret())
+    this.#secrets = [column(), column()]
   }
 
   /**
@@ -82,7 +86,7 @@ export class Sampler<One extends Sampled = Sampled> {
   renew(others: Iterable<One>): void {
     const slot = this.#oldest
     this.#oldest = (slot + 1) % limits.slots
-    this.#seeds[slot] = this.#seed()
+    for (const column of this.#secrets) column[slot] = this.#secret()
     this.#refill([slot], others)
   }
 
@@ -121,7 +125,7 @@ export class Sampler<One extends Sampled = Sampled> {
     return Math.max(1, count / sum - 1)
   }
 
-  #seed(): number {
+  #secret(): number {
     return Math.floor(this.#rng() * 2 ** 32)
   }
 
@@ -164,15 +168,17 @@ export class Sampler<One extends Sampled = Sampled> {
 
   /** The same for all groups where ids are ranked. */
   #groupRank(slot: number, group: number): number {
-    return ranksIds(slot) ? Infinity : mix32(this.#seedOf(slot) ^ mix32(group))
+    if (ranksIds(slot)) return Infinity
+    return this.#hash(slot, mix32(group), 0)
   }
 
   #rank(slot: number, id: number): number {
-    return mix32(mix32(this.#seedOf(slot) ^ lowBits(id)) ^ highBits(id))
+    return this.#hash(slot, lowBits(id), highBits(id))
   }
 
-  #seedOf(slot: number): number {
-    return this.#seeds[slot] as number
+  #hash(slot: number, low: number, high: number): number {
+    const [first, second] = this.#secrets
+    return mix32(mix32(low ^ (first[slot] as number)) ^ high ^ (second[slot] as number))
   }
 }
 

@@ -50,7 +50,7 @@ before(async () => {
 test('the foreign codec reads every vector as the vectors say, and writes the valid ones as the same bytes', async () => {
   const agreed = Number(await run([codec, 'vectors', fileURLToPath(folder)]))
   const { valid, invalid } = records
-  const expected = frames.valid.length + frames.invalid.length + 2 * valid.length + invalid.length
+  const expected = frames.valid.length + frames.invalid.length + 3 * valid.length + invalid.length
   assert.equal(agreed, expected)
 })
 
@@ -138,7 +138,8 @@ async function verdictOfRecord(bytes: Uint8Array): Promise<string> {
   const fault = judge(record, networkIdOf(records.network), records.nowMs)
   if (fault !== undefined) return fault
   const id = notation.idOf(record.peer)
-  return `ok ${record.peer} ${id} ${fold(id, record.seq)} ${hex(writtenAnew(bytes))}`
+  const print = fold(id, record.seq)
+  return `ok ${record.peer} ${id} ${print} ${record.addresses.length} ${hex(writtenAnew(bytes))}`
 }
 
 function writtenAnew(bytes: Uint8Array): Uint8Array {

@@ -32,7 +32,7 @@ type sampleReq struct{ max, setHash uint64 }
 
 type sample struct {
 	ids, seqLo, groups []uint64
-	same       bool
+	same               bool
 }
 
 type want struct{ ids []uint64 }

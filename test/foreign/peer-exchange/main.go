@@ -40,7 +40,10 @@ type frameVectors struct {
 type recordVectors struct {
 	Network string
 	NowMs   uint64
-	Valid   []struct{ Name, Envelope, Peer string }
+	Valid   []struct {
+		Name, Envelope, Peer string
+		Addresses            int
+	}
 	Invalid []struct{ Name, Fault, Envelope string }
 }
 
@@ -77,9 +80,10 @@ func checkVectors(folder string) error {
 	network := networkID(records.Network)
 	for _, one := range records.Valid {
 		verdict := judgeRecordHex(one.Envelope, network, records.NowMs)
-		parts := append(strings.Fields(verdict), "", "", "", "")
+		parts := append(strings.Fields(verdict), "", "", "", "", "")
 		t.expect("whom the record of "+one.Name+" is about", parts[1], one.Peer)
-		t.expect("the bytes of the record of "+one.Name, parts[4], one.Envelope)
+		t.expect("the addresses of the record of "+one.Name, parts[4], strconv.Itoa(one.Addresses))
+		t.expect("the bytes of the record of "+one.Name, parts[5], one.Envelope)
 	}
 	for _, one := range records.Invalid {
 		t.expect("record of "+one.Name, judgeRecordHex(one.Envelope, network, records.NowMs), one.Fault)
@@ -136,7 +140,8 @@ func judgeFrameHex(text string) string {
 	return fmt.Sprintf("ok %s %x", of.name, encodeFrame(b, of))
 }
 
-// judgeRecordHex gives "ok", whom it is about, the id, the version's print and the envelope written anew, or the fault.
+// judgeRecordHex gives "ok", whom it is about, the id, the version's print, how many addresses can be read and the envelope written
+// anew, or the fault.
 func judgeRecordHex(text string, network, nowMs uint64) string {
 	whole, err := hex.DecodeString(text)
 	if err != nil {
@@ -150,5 +155,5 @@ func judgeRecordHex(text string, network, nowMs uint64) string {
 	id := peerID(key)
 	short := shortID(id)
 	again := encodeEnvelope(key, rec.encode(), outer.signature)
-	return fmt.Sprintf("ok %s %d %d %x", peerText(id), short, fold(short, rec.seq), again)
+	return fmt.Sprintf("ok %s %d %d %d %x", peerText(id), short, fold(short, rec.seq), rec.readable(), again)
 }

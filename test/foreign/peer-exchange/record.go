@@ -146,12 +146,18 @@ func readRecord(payload []byte) (*record, string) {
 			return nil, "service-malformed"
 		}
 	}
+	return rec, ""
+}
+
+// readable counts the addresses of components that are known here; the others are left out by readers.
+func (rec *record) readable() int {
+	count := 0
 	for _, one := range rec.addresses {
-		if !isMultiaddr(one.multiaddr) {
-			return nil, "address-malformed"
+		if isMultiaddr(one.multiaddr) {
+			count++
 		}
 	}
-	return rec, ""
+	return count
 }
 
 func (rec *record) take(r *reader, field uint64) bool {

@@ -19,7 +19,7 @@ interface FrameVectors {
 interface RecordVectors {
   network: string
   nowMs: number
-  valid: { name: string; envelope: string; peer: string }[]
+  valid: { name: string; envelope: string; peer: string; addresses: number }[]
   invalid: { name: string; fault: string; envelope: string }[]
 }
 const frames: FrameVectors = load('frames.json')
@@ -40,7 +40,7 @@ for (const { name, fault, frame } of frames.invalid) {
   })
 }
 
-/** Every check in the order of the specification; the fault, or whom the record is about. */
+/** Every check in the order of the specification; the fault, or whom the record is about and how many addresses can be read. */
 async function verify(hex: string): Promise<string> {
   const opened = openEnvelope(unhex(hex))
   if (!opened.ok) return opened.fault
@@ -48,12 +48,13 @@ async function verify(hex: string): Promise<string> {
   const peer = notation.peerText(opened.value.signer) ?? assert.fail('no peer id')
   const record = readPayload(opened.value.payload, peer, notation)
   if (!record.ok) return record.fault
-  return judge(record.value, networkIdOf(records.network), records.nowMs) ?? record.value.peer
+  const fault = judge(record.value, networkIdOf(records.network), records.nowMs)
+  return fault ?? `${record.value.peer} ${record.value.addresses.length}`
 }
 
-for (const { name, envelope, peer } of records.valid) {
+for (const { name, envelope, peer, addresses } of records.valid) {
   test(`the record of ${name} is believed, by libp2p's own reader too`, async () => {
-    assert.equal(await verify(envelope), peer)
+    assert.equal(await verify(envelope), `${peer} ${addresses}`)
     const stock = await RecordEnvelope.openAndCertify(unhex(envelope), DOMAIN)
     assert.equal(Buffer.from(stock.marshal()).toString('hex'), envelope)
   })

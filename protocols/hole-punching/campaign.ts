@@ -185,7 +185,11 @@ export class Campaign {
     if (!current.used.has(key) || current.failed.has(key)) return []
     current.failed.add(key)
     current.asks--
-    if (current.asks > 0) return this.#hasFresh(current) ? this.#ask(now) : []
+    if (current.asks > 0) {
+      if (this.#hasFresh(current)) return this.#ask(now)
+      current.overdueAt ??= now + LIMITS.overdueLeastMs // it was the last one, and is none now
+      return []
+    }
     this.#unask(current, now)
     return this.#ask(now)
   }

@@ -6,6 +6,7 @@ import type { PunchInput, PunchOutput } from '../../../protocols/hole-punching/h
 import { NOTHING_KNOWN } from '../../../protocols/hole-punching/facts.ts'
 import { LIMITS } from '../../../protocols/hole-punching/limits.ts'
 import { SEARCH } from '../../../protocols/hole-punching/search-limits.ts'
+import type { Carrier } from '../../../protocols/hole-punching/outputs.ts'
 import { scopeOf } from '../../../protocols/kernel/address.ts'
 import { seededRng } from '../../../protocols/kernel/rng.ts'
 import { inputs } from './inputs.ts'
@@ -291,6 +292,28 @@ test('a carrier that failed is not used again in the round', () => {
   const carrier = { kind: 'signal', relay: 'R3', rttMs: 50 } as const
   const found = machine.step({ type: 'carriers', peer: 'B', carriers: [carrier] }, 9_500)
   assert.deepEqual(asksIn(found), ['signal'])
+})
+
+test('when the last ask of a round was not delivered another one follows, by a carrier that may work', () => {
+  const machine = new HolePunching('A', seededRng(1))
+  const carriers = signalsThenCircuit.slice(1)
+  machine.step({ type: 'carriers', peer: 'B', carriers }, 0)
+  const facts = { ...NOTHING_KNOWN, external: [{ ip: '51.0.0.1', port: 4001 }] }
+  const sent: Carrier[] = []
+  const take = (outputs: readonly PunchOutput[]) => {
+    for (const one of outputs)
+      if (one.type === 'send' && one.message.type === 'ask') sent.push(one.carrier)
+  }
+  take(machine.step({ type: 'call', peer: 'B', facts, campaign: 'b'.repeat(32) }, 0))
+  let now = 0
+  for (; sent.length < LIMITS.asksPerRound && now < 3_000; now += 10)
+    take(machine.step({ type: 'tick' }, now))
+  assert.equal(sent.length, LIMITS.asksPerRound)
+  const last = sent.at(-1) ?? assert.fail()
+  const heard = sent.find((one) => one.relay !== last.relay || one.kind !== last.kind)
+  machine.step({ type: 'undelivered', peer: 'B', carrier: last }, now)
+  for (const end = now + 1_000; now < end; now += 10) take(machine.step({ type: 'tick' }, now))
+  assert.deepEqual(sent.slice(LIMITS.asksPerRound), [heard])
 })
 
 test('the smaller id takes part as long as its own asks were not delivered', () => {

@@ -57,6 +57,12 @@ export class Candidates {
     return this.#known.book.valid < limits.acceptedFreely * 2
   }
 
+  /** How many there are in the overlay, as far as we know. */
+  get size(): number {
+    const { book, sampler } = this.#known
+    return Math.max(book.valid, sampler.estimate() ?? 0)
+  }
+
   /** Everybody there is, in a small overlay. */
   all(): BookEntry[] {
     return shuffle([...this.#known.book.all()], this.#rng)
@@ -159,8 +165,9 @@ export class Candidates {
     this.#failures = 0
   }
 
-  /** One that was taken from the sample came to nothing: another of its class has its turn, a few times. */
-  failed(entry: BookEntry): void {
+  /** One that was taken from the sample came to nothing: another of its class has its turn, a few times, unless it was forgotten. */
+  failed(entry: BookEntry | undefined): void {
+    if (entry === undefined) return
     if (++this.#failures % limits.classTries === 0) this.#owed = []
     else if (this.#owed.length < limits.urgentDials) this.#owed.push(isDependable(entry))
   }

@@ -36,7 +36,7 @@ export const limits = {
    * stale, the more is looked at. In the first hour (`mixingMs`) the pause does not grow: a node that has not seen much is easily
    * shown only what liars want it to see.
    */
-  visitMs: { first: 30_000, most: 300_000, afterNobody: 5_000 },
+  visitMs: { first: 30_000, most: 300_000, least: 15_000, afterNobody: 5_000 },
   visitGrowth: 1.5,
   /**
    * Somebody whose address others claim as well is visited once in a day, and nobody knows when: of a thousand nodes seven in ten minutes.

@@ -188,13 +188,17 @@ export class Membership implements Machine<Input, Output> {
     if (before !== undefined) {
       before.limited = limited
       if (address !== undefined) before.group = groupOfAddress(address)
-      if (purpose !== undefined && before.errand === undefined) {
+      const isDone = purpose === 'neighbour' && before.chosen // it was quicker than our dial
+      if (purpose !== undefined && before.errand === undefined && !isDone) {
         this.#errands.begin(before, purpose, now)
       }
       this.#errands.advance(before, now, out)
       return
     }
-    if (this.#contacts.size >= limits.contacts) return
+    if (this.#contacts.size >= limits.contacts) {
+      if (purpose !== undefined) out.push({ type: 'release', peer })
+      return
+    }
     if (this.#bootstraps.linked(peer, now)) this.#sign(true, now, out)
     const contact = this.#newContact(link, now)
     this.#contacts.add(contact)

@@ -56,7 +56,7 @@ export class Visits {
 
   visit(now: Instant, out: Output[]): void {
     const age = now - (this.#startedAt ?? now)
-    const soon = Math.max(this.#candidates.visitEveryMs(), limits.visitMs.afterNobody)
+    const soon = Math.max(this.#candidates.visitEveryMs(), limits.visitMs.least)
     this.#timers.set('visit', now + jittered(Math.min(soon, this.#every), 0.25, this.#rng))
     if (age > limits.mixingMs)
       this.#every = Math.min(this.#every * limits.visitGrowth, limits.visitMs.most)
@@ -78,9 +78,19 @@ export class Visits {
     const turnOfLost = now >= this.#lostAt || this.#mixing.isHealing(now)
     if (turnOfLost) this.#lostAt = now + jittered(limits.lostMs, 0.25, this.#rng)
     const contested = now >= this.#contestedAt
-    const doubted = [...this.#doubted].flatMap((peer) => this.#known.book.get(peer) ?? [])
     const lost = turnOfLost ? this.#candidates.lost() : []
-    return [...doubted, ...lost, ...this.#candidates.toVisit(now, contested)]
+    return [...this.#inDoubt(), ...lost, ...this.#candidates.toVisit(now, contested)]
+  }
+
+  /** Whoever was forgotten meanwhile is in doubt no more. */
+  #inDoubt(): BookEntry[] {
+    const entries: BookEntry[] = []
+    for (const peer of this.#doubted) {
+      const entry = this.#known.book.get(peer)
+      if (entry === undefined) this.#doubted.delete(peer)
+      else entries.push(entry)
+    }
+    return entries
   }
 
   /** Nobody knows when somebody whose address is contested is visited next. */

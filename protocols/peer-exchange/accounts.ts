@@ -1,8 +1,10 @@
 import { BoundedMap } from '../kernel/bounded.ts'
 import type { Instant } from '../kernel/machine.ts'
 import { TokenBucket } from '../kernel/token-bucket.ts'
+import type { Fault } from './codec.ts'
 import { limits } from './limits.ts'
 import type { Rated } from './limits.ts'
+import type { Output } from './outputs.ts'
 import type { PeerKey } from './record.ts'
 
 interface Account {
@@ -38,8 +40,9 @@ export class Accounts {
   }
 
   /** Notes bytes that no correct peer sends. */
-  fault(peer: PeerKey, now: Instant): void {
+  fault(peer: PeerKey, fault: Fault, now: Instant, out: Output[]): void {
     this.#charge(this.#of(peer, now), limits.faultCost, now)
+    out.push({ type: 'fault', peer, fault })
   }
 
   isShunned(peer: PeerKey, now: Instant): boolean {

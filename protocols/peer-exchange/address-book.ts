@@ -95,6 +95,11 @@ export class AddressBook {
     return this.#counts.heard + this.#counts.reached
   }
 
+  /** So few are known that everybody is worth knowing. */
+  get isSmall(): boolean {
+    return this.valid < limits.wantEverybody
+  }
+
   /** Stands for the versions of everybody who may be told to others; see SPEC.md. */
   get setHash(): number {
     return this.#setHash >>> 0

@@ -20,7 +20,6 @@ export const ERR_BUSY = 2
 
 /** What the answers are made from. */
 export interface Sources {
-  ownId: number
   own: OwnRecord
   book: AddressBook
   sampler: Sampler<BookEntry>
@@ -59,7 +58,7 @@ export class Answers {
 
   /** Whom we know, ourselves included, in which version; nobody the asker has from us already. */
   sample(contact: Contact, frame: FrameOf<'sampleReq'>, now: Instant): Frame {
-    const { own, ownId, rng } = this.#from
+    const { own, rng } = this.#from
     if (!this.#admits(contact, 'sample', 1, now)) return err(ERR_BUSY, 5)
     if (frame.setHash === this.setHash())
       return { type: 'sample', ids: [], seqLo: [], same: true, groups: [] }
@@ -72,7 +71,7 @@ export class Answers {
       ? []
       : others.map(({ one, byId }) => (byId ? 0 : toldGroup(one.group)))
     if (own.envelope !== undefined) {
-      ids.unshift(ownId)
+      ids.unshift(own.id)
       seqLo.unshift(lowBits(own.seq))
       if (groups.length > 0) groups.unshift(0)
     }
@@ -81,12 +80,12 @@ export class Answers {
 
   /** The records asked for, as many as fit; no version twice to one peer. */
   records(contact: Contact, { ids }: FrameOf<'want'>, now: Instant): Frame {
-    const { ownId, book } = this.#from
+    const { own, book } = this.#from
     if (!this.#admits(contact, 'want', ids.length, now)) return err(ERR_BUSY, 10)
     const known = ids.map((id) => book.byId(id)).filter((entry) => isFresh(entry, now))
     const fits = known.filter(({ id, record }) => !contact.sent.has(id, record.seq))
-    const unknown = ids.filter((id) => id !== ownId && !isFresh(book.byId(id), now))
-    const ours = ids.includes(ownId) ? this.ownEntries() : []
+    const unknown = ids.filter((id) => id !== own.id && !isFresh(book.byId(id), now))
+    const ours = ids.includes(own.id) ? own.entries() : []
     const rest = this.#handOver(fits, contact, limits.wantIds, now, ours)
     return { type: 'records', entries: [...ours, ...rest], unknown }
   }
@@ -117,15 +116,9 @@ export class Answers {
     return this.#admits(contact, 'find', Math.max(1, peers.length), now)
   }
 
-  /** Our own record as others get it; none before the first signature. */
-  ownEntries(): Entry[] {
-    const { envelope } = this.#from.own
-    return envelope === undefined ? [] : [{ envelope, observedAgeS: 0, firstHand: true }]
-  }
-
   setHash(): number {
-    const { book, ownId, own } = this.#from
-    return (book.setHash ^ fold(ownId, own.seq)) >>> 0
+    const { book, own } = this.#from
+    return (book.setHash ^ fold(own.id, own.seq)) >>> 0
   }
 
   get #isSmall(): boolean {

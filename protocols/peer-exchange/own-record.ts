@@ -2,6 +2,7 @@ import type { Instant } from '../kernel/machine.ts'
 import { jittered } from '../kernel/rng.ts'
 import type { Rng } from '../kernel/rng.ts'
 import { limits } from './limits.ts'
+import type { Entry } from './messages.ts'
 import { buildPayload } from './record.ts'
 import type { Notation, PeerKey, SelfFacts } from './record.ts'
 
@@ -16,8 +17,9 @@ const NOTHING: SelfFacts = {
 
 /** This node's own record: what it should say, and what was signed last. */
 export class OwnRecord {
-  readonly #self: PeerKey
-  readonly #networkId: bigint
+  readonly peer: PeerKey
+  readonly id: number
+  readonly networkId: bigint
   readonly #notation: Notation
   #facts: SelfFacts = NOTHING
   #seq = 0
@@ -27,8 +29,9 @@ export class OwnRecord {
   #signing = 0
 
   constructor(self: PeerKey, networkId: bigint, notation: Notation) {
-    this.#self = self
-    this.#networkId = networkId
+    this.peer = self
+    this.id = notation.idOf(self)
+    this.networkId = networkId
     this.#notation = notation
   }
 
@@ -38,6 +41,12 @@ export class OwnRecord {
 
   set facts(facts: SelfFacts) {
     this.#facts = facts
+  }
+
+  /** As others get it; none before the first signature. */
+  entries(): Entry[] {
+    const { envelope } = this
+    return envelope === undefined ? [] : [{ envelope, observedAgeS: 0, firstHand: true }]
   }
 
   /** Makes sure that the next version is newer than `seq`, which others have seen of us. */
@@ -50,7 +59,7 @@ export class OwnRecord {
     // Unix time, so that a node that lost its book is still newer than before.
     const seq = Math.max(this.#seq + 1, this.#signing + 1, Math.floor(now))
     this.#signing = seq
-    const issue = { self: this.#self, networkId: this.#networkId, seq, now, leaving }
+    const issue = { self: this.peer, networkId: this.networkId, seq, now, leaving }
     return { seq, payload: buildPayload(this.#facts, issue, this.#notation) }
   }
 

@@ -45,7 +45,7 @@ export class Answers {
       nowS: Math.floor(now / 1000),
       seenAddr: contact.seenAddr,
       // In a large overlay whoever greets pulls at once, or has come only to see whether we are here.
-      entries: this.#isSmall ? this.some(contact, limits.greetingEntries, now) : [],
+      entries: this.#from.book.isSmall ? this.some(contact, limits.greetingEntries, now) : [],
     }
   }
 
@@ -67,7 +67,7 @@ export class Answers {
     const others = sampled.length < most ? sampled : shuffle(sampled, rng).slice(0, most - 1)
     const ids = others.map(({ one }) => one.id)
     const seqLo = others.map(({ one }) => lowBits(one.record.seq))
-    const groups = this.#isSmall
+    const groups = this.#from.book.isSmall
       ? []
       : others.map(({ one, byId }) => (byId ? 0 : toldGroup(one.group)))
     if (own.envelope !== undefined) {
@@ -121,17 +121,13 @@ export class Answers {
     return (book.setHash ^ fold(own.id, own.seq)) >>> 0
   }
 
-  get #isSmall(): boolean {
-    return this.#from.book.valid <= limits.wantEverybody
-  }
-
   /**
    * Whom we tell of. Of a small overlay everybody; of a larger one the sampler's choice, since the book of a node that is
    * lied to is full of the liars' friends, and the sample is not.
    */
   #named(now: Instant): { one: BookEntry; byId: boolean }[] {
     const { book, sampler } = this.#from
-    if (this.#isSmall) return book.fresh(now).map((one) => ({ one, byId: true }))
+    if (this.#from.book.isSmall) return book.fresh(now).map((one) => ({ one, byId: true }))
     const named: { one: BookEntry; byId: boolean }[] = []
     for (const { holder, byId } of sampler.distinct()) {
       if (isFresh(holder, now)) named.push({ one: holder, byId })

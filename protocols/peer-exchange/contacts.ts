@@ -61,6 +61,11 @@ export class Contacts {
     return now - (this.#joinedAt ?? now)
   }
 
+  /** Else a node would be young, and in a hurry, for as long as its clock was ahead. */
+  clockSetBack(now: Instant): void {
+    if (this.#joinedAt !== undefined) this.#joinedAt = Math.min(this.#joinedAt, now)
+  }
+
   /** Contacts in good standing, in random order. */
   audience(now: Instant): Contact[] {
     const standing: Contact[] = []

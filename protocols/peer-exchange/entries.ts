@@ -12,8 +12,12 @@ const AGE_STEP_S = 60
 
 /** A record from the book, as it is passed on. */
 export function toEntry({ envelope, lastSeenAt, metAt }: BookEntry, now: Instant): Entry {
-  const steps = Math.floor(Math.max(0, now - lastSeenAt) / 1000 / AGE_STEP_S)
-  return { envelope, observedAgeS: steps * AGE_STEP_S, firstHand: metAt > 0 }
+  return { envelope, observedAgeS: ageOf(lastSeenAt, now), firstHand: metAt > 0 }
+}
+
+/** How long ago that was, as it is told, in seconds. */
+export function ageOf(seenAt: Instant, now: Instant): number {
+  return Math.floor(Math.max(0, now - seenAt) / 1000 / AGE_STEP_S) * AGE_STEP_S
 }
 
 /** When the subject was last seen, as far as the carrier says. */

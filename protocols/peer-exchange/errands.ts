@@ -3,6 +3,7 @@ import { offers } from './answers.ts'
 import type { Asks } from './asks.ts'
 import type { Contact } from './contact.ts'
 import type { Contacts } from './contacts.ts'
+import { ageOf } from './entries.ts'
 import { limits } from './limits.ts'
 import type { Frame, FrameOf } from './messages.ts'
 import type { Output } from './outputs.ts'
@@ -58,8 +59,7 @@ export class Errands {
       const contact = this.#contacts.get(asker)
       if (contact === undefined || contact.sent.has(id, record.seq)) continue
       contact.sent.add(id, record.seq)
-      const observedAgeS = Math.floor(Math.max(0, now - at) / 60_000) * 60
-      const entries = [{ envelope, observedAgeS, firstHand: false }]
+      const entries = [{ envelope, observedAgeS: ageOf(at, now), firstHand: false }]
       const frame: Frame = { type: 'push', entries, hops: limits.pushHops }
       out.push({ type: 'tell', peer: asker, frame })
     }

@@ -248,6 +248,7 @@ export class PeerExchange implements Machine<Input, Output> {
 
   /** Deadlines were set on a clock that has been put back since: all of them are due again now. */
   #clockSetBack(now: Instant): void {
+    this.#contacts.clockSetBack(now)
     for (const { kind, subject } of this.#timers.takeDue(Infinity)) {
       this.#timers.set(kind, now, subject)
     }
@@ -312,14 +313,21 @@ export class PeerExchange implements Machine<Input, Output> {
     const before = this.#contacts.get(peer)
     if (before !== undefined) {
       before.limited = limited
+      before.seenAddr = this.#seenAt(address) ?? before.seenAddr
+      before.dialled ||= dialled // it came to us first, and now answers a dial of ours
+      this.#knowledge.meet(before, now, out)
       return
     }
     if (this.#contacts.isFull) return // the connection limit of any sane node is lower
     if (this.#contacts.size === 0) this.#pulls.start(now)
     const contact = this.#contacts.add(peer, { limited, dialled }, now)
-    contact.seenAddr = (address && this.#notation.addressBytes(address)) || contact.seenAddr
+    contact.seenAddr = this.#seenAt(address) ?? contact.seenAddr
     this.#knowledge.meet(contact, now, out)
     this.#greetings.start(contact, now, out)
+  }
+
+  #seenAt(address: string | undefined): Uint8Array | undefined {
+    return address === undefined ? undefined : this.#notation.addressBytes(address)
   }
 
   #unlinked(peer: PeerKey): void {

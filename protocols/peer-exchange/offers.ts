@@ -63,12 +63,15 @@ export class Offers {
   /** The record a greeting carries; it must be about the peer that sent it. */
   greeted(envelope: Uint8Array, contact: Contact, now: Instant, out: Output[]): void {
     if (envelope.length === 0) return // not signed yet; it will be pushed
+    const read = this.#verification.read(envelope)
+    if (read.ok && read.value.record.peer !== contact.peer) {
+      this.#accounts.fault(contact.peer, 'signer-wrong', now, out)
+      return
+    }
     const entry = { envelope, observedAgeS: 0, firstHand: true }
     // In a large overlay a newcomer is learnt of by pulls; passing on every visitor would be most of the traffic.
     const hops = this.#book.isSmall ? 1 : undefined
-    const subject = this.#consider(entry, contact, { hops }, now, out)
-    if (subject === undefined || subject === contact.peer) return
-    this.#accounts.fault(contact.peer, 'signer-wrong', now, out)
+    this.#consider(entry, contact, { hops }, now, out)
   }
 
   /** What a contact gives us of its own accord, within its rate. */

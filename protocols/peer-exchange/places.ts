@@ -52,9 +52,9 @@ export class Places {
    * peer are looked at is bounded, or liars would fill the sample by naming more than others.
    */
   wants(id: number, group: number | undefined, by: PeerKey, now: Instant): boolean {
-    if (!this.#accounts.heeds(by, now)) return false
     const isYoung = this.#contacts.sinceJoin(now) < limits.youngMs
     if (group !== undefined && !isYoung) return false
+    if (!this.#accounts.heeds(by, now)) return false
     const namedFor = group === undefined ? 'id' : 'group'
     return this.hasPlaceFor({ id, lastSeenAt: now, namedFor, group })
   }

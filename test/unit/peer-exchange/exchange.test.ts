@@ -178,6 +178,7 @@ test('a greeting that carries a record about somebody else is a fault', () => {
   const bench = new Bench()
   bench.hello('ann', record('bob').envelope)
   assert.deepEqual(bench.faults(), ['signer-wrong'])
+  assert.deepEqual([bench.verified, bench.knows('bob')], [0, false])
 })
 
 test('a peer with three faults is neither answered nor asked for an hour', () => {
@@ -334,6 +335,20 @@ test('a clock that is set back a day does not stop the pulls', () => {
   bench.feed({ type: 'tick' })
   const pulls = bench.pass(120_000).filter((one) => one.type === 'ask')
   assert.ok(pulls.length >= 3)
+  const later = bench.pass(600_000).filter((one) => one.type === 'ask')
+  assert.ok(later.length <= 14, `${later.length} in ten minutes: it is not new again`)
+})
+
+test('a peer that came to us counts as reached once it has answered a dial of ours', () => {
+  const bench = new Bench()
+  bench.hello('ann')
+  const standing = () => bench.machine.book.get(persona('ann').peer)?.standing
+  assert.equal(standing(), 'heard')
+  bench.meet('ann', true)
+  assert.equal(standing(), 'reached')
+  bench.meet('ann')
+  bench.feed({ type: 'missed', peer: persona('ann').peer })
+  assert.equal(standing(), 'reached')
 })
 
 test('a resolve asks the contacts, ends with the answer, and ends without one too', () => {

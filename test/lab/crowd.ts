@@ -7,16 +7,9 @@ import type { Host } from './host.ts'
 import { spread } from '../support/overlay-views.ts'
 import { Lab } from './lab.ts'
 import type { BasicKind } from './nat-kinds.ts'
-import {
-  answers,
-  inTurn,
-  joinOptions,
-  linksOf,
-  seconds,
-  startMembers,
-  untilOne,
-} from './overlay.ts'
+import { answers, inTurn, joinOptions, linksOf, startMembers, untilOne } from './overlay.ts'
 import type { Member } from './overlay.ts'
+import { seconds } from './report.ts'
 import type { Note } from './scenarios.ts'
 
 const PUBLIC = 15

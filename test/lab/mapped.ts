@@ -6,9 +6,10 @@ import type { NodeStatus } from '../../src/types.ts'
 import type { Host, Router } from './host.ts'
 import { Lab } from './lab.ts'
 import { Miniupnpd } from './miniupnpd.ts'
-import { LabNode } from './node.ts'
+import { byKind, LabNode } from './node.ts'
 import type { BasicKind } from './nat-kinds.ts'
 import { countPackets } from './packets.ts'
+import { seconds } from './report.ts'
 import type { Note } from './scenarios.ts'
 import { startRelays, usable } from './world.ts'
 import type { Relays } from './world.ts'
@@ -46,8 +47,6 @@ export async function mapped(rttMs: number, note: Note): Promise<void> {
 const isPublic = ({ verdict }: { verdict: string }): boolean => verdict === 'public'
 const isPrivate = ({ verdict }: { verdict: string }): boolean => verdict === 'private'
 
-const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`
-
 /** Becoming public takes less than the limit, and what is announced is the mapped port of the router's outside. */
 async function becomesPublic(
   { note }: Scene,
@@ -59,16 +58,6 @@ async function becomesPublic(
   const { atMs, event } = await node.waitFor('reachability:changed', isPublic, 2 * limitMs, sinceMs)
   const found = `${seconds(atMs - sinceMs)} by ${event.nat.portMapping}`
   note({ what, found, ok: atMs - sinceMs < limitMs && event.nat.portMapping !== 'none' })
-}
-
-const isRelayed = (address: string): boolean => address.includes('/p2p-circuit')
-
-async function announcedBy(node: LabNode): Promise<{ direct: string[]; relayed: string[] }> {
-  const { addresses } = await node.api<NodeStatus>('GET', '/v1/status')
-  return {
-    direct: addresses.filter((address) => !isRelayed(address)),
-    relayed: addresses.filter(isRelayed),
-  }
 }
 
 async function start({ lab, relays }: Scene, host: Host): Promise<LabNode> {
@@ -108,7 +97,7 @@ async function opensAndForgets(scene: Scene): Promise<void> {
   const { atMs: readyMs, event } = await node.ready()
   await becomesPublic(scene, 'a hidden node becomes public', node, readyMs, PUBLIC_LIMIT_MS)
   const [mapping = 'none'] = await daemon.mappings()
-  const { direct, relayed } = await announcedBy(node)
+  const { direct, relayed } = await node.announced()
   const port = mapping.split(' ')[0]
   note({
     what: 'what it announces beside its relays',
@@ -126,7 +115,7 @@ async function opensAndForgets(scene: Scene): Promise<void> {
     found: seconds(hidden.atMs - droppedMs),
     ok: hidden.atMs - droppedMs < HIDDEN_LIMIT_MS,
   })
-  const left = await announcedBy(node)
+  const left = await node.announced()
   note({
     what: 'then it announces relays only',
     found: `${left.relayed.length} relayed addresses, ${left.direct.length} direct`,
@@ -179,7 +168,7 @@ async function opensFirewall(scene: Scene): Promise<void> {
     CONNECT_MS,
     droppedMs,
   )
-  const { direct, relayed } = await announcedBy(node)
+  const { direct, relayed } = await node.announced()
   note({
     what: 'the hole is closed: hidden, with relays',
     found: `${seconds(hiddenMs - droppedMs)}, ${relayed.length} relayed addresses`,
@@ -249,7 +238,7 @@ async function staysHidden(
   await after(LIES_MS)
   const status = await node.api<NodeStatus>('GET', '/v1/status')
   const codes = status.conditions.map(({ code }) => code)
-  const direct = status.addresses.filter((address) => !isRelayed(address))
+  const { direct } = byKind(status.addresses)
   const said = condition === undefined ? codes.length === 0 : codes.includes(condition)
   scene.note({
     what: `${what}: hidden, and says`,

@@ -3,6 +3,7 @@ import { cut, mend, renumber, replug, unplug } from './changes.ts'
 import type { Host } from './host.ts'
 import { Lab } from './lab.ts'
 import { LabNode } from './node.ts'
+import { seconds } from './report.ts'
 import type { Note } from './scenarios.ts'
 import { Transfer } from './transfer.ts'
 import { exposing, hostsOf, relayBytes, SERVICE, startRelays, startWeb, usable } from './world.ts'
@@ -88,8 +89,6 @@ async function play(rttMs: number, note: Note, story: (scene: Scene) => Promise<
     if (!(error instanceof Unplayed)) throw error
   })
 }
-
-const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`
 
 async function becomesDirect({ nodeA, peer, note }: Scene, what: string): Promise<void> {
   await step(note, what, async () => {

@@ -3,7 +3,14 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Agent, request } from 'undici'
-import type { ForwardInfo, NodeEvent, Path, PeerStatus, PingResult } from '../../src/types.ts'
+import type {
+  ForwardInfo,
+  NodeEvent,
+  NodeStatus,
+  Path,
+  PeerStatus,
+  PingResult,
+} from '../../src/types.ts'
 import type { Place, Program } from './host.ts'
 import { News } from './news.ts'
 
@@ -170,6 +177,12 @@ export class LabNode {
     return this.api('POST', `/v1/peers/${peer}/connect`, { path, timeoutMs }, timeoutMs + API_MS)
   }
 
+  /** The addresses it tells others. */
+  async announced(): Promise<{ direct: string[]; relayed: string[] }> {
+    const { addresses } = await this.api<NodeStatus>('GET', '/v1/status')
+    return byKind(addresses)
+  }
+
   peer(peer: string): Promise<PeerStatus> {
     return this.api('GET', `/v1/peers/${peer}`)
   }
@@ -229,5 +242,14 @@ export class LabNode {
     }
     if (this.seen.length < EVENTS_KEPT) this.seen.push({ event, atMs: performance.now() })
     this.#news.tell()
+  }
+}
+
+const isRelayed = (address: string): boolean => address.includes('/p2p-circuit')
+
+export function byKind(addresses: readonly string[]): { direct: string[]; relayed: string[] } {
+  return {
+    direct: addresses.filter((address) => !isRelayed(address)),
+    relayed: addresses.filter(isRelayed),
   }
 }

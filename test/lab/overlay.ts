@@ -6,6 +6,7 @@ import type { Host } from './host.ts'
 import { Lab } from './lab.ts'
 import type { NatKind } from './nat-kinds.ts'
 import { LabNode } from './node.ts'
+import { seconds } from './report.ts'
 import type { Note } from './scenarios.ts'
 import { hearsOf, joinThrough, usable } from './world.ts'
 
@@ -258,5 +259,3 @@ export async function inTurn<T, R>(
   await Promise.all(Array.from({ length: atATime }, worker))
   return results
 }
-
-export const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`

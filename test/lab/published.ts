@@ -3,7 +3,8 @@ import type { NodeStatus } from '../../src/types.ts'
 import { run } from './command.ts'
 import type { Host } from './host.ts'
 import { Lab } from './lab.ts'
-import { LabNode } from './node.ts'
+import { byKind, LabNode } from './node.ts'
+import { seconds } from './report.ts'
 import type { Note } from './scenarios.ts'
 import { listening, startRelays, usable } from './world.ts'
 import type { Relays } from './world.ts'
@@ -31,8 +32,6 @@ export async function published(rttMs: number, note: Note): Promise<void> {
   await Promise.all([firstOfItsOverlay(scene), publishedNowhere(scene)])
 }
 
-const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`
-
 const outside = (host: Host, port: number): string => `/ip4/${host.externalAddress}/tcp/${port}`
 
 /** A host behind a router that forwards a port to it, for good. */
@@ -59,11 +58,6 @@ const start = ({ lab }: Scene, host: Host, args: string[]): Promise<LabNode> =>
 const announcing = (...addresses: string[]): string[] =>
   addresses.flatMap((address) => ['--announce', address])
 
-async function directOf(node: LabNode): Promise<string[]> {
-  const { addresses } = await node.api<NodeStatus>('GET', '/v1/status')
-  return addresses.filter((address) => !address.includes('/p2p-circuit'))
-}
-
 /** Of two addresses one leads here: peers find out which. */
 async function confirmedByPeers(scene: Scene): Promise<void> {
   const { lab, note, relays } = scene
@@ -85,11 +79,11 @@ async function confirmedByPeers(scene: Scene): Promise<void> {
     2 * REFUTED_LIMIT_MS,
     readyMs,
   )
-  const direct = await directOf(node)
+  const { direct } = await node.announced()
   const heard = (await relays.nodes[1].peer(event.peerId)).addresses
   note({
     what: 'another member has heard of the one and never of the other',
-    found: heard.filter((address) => !address.includes('/p2p-circuit')).join(', '),
+    found: byKind(heard).direct.join(', '),
     ok: heard.some((one) => one.startsWith(right)) && !heard.some((one) => one.startsWith(wrong)),
   })
   note({
@@ -116,7 +110,7 @@ async function firstOfItsOverlay(scene: Scene): Promise<void> {
   const joining = await lab.natHost('second', 'port')
   const second = await start(scene, joining, ['--bootstrap', address])
   await usable(second, joining)
-  const direct = await directOf(node)
+  const { direct } = await node.announced()
   note({
     what: 'a first node tells where to join it, and announces it when somebody did',
     found: direct.join(', '),
@@ -141,7 +135,7 @@ async function publishedNowhere(scene: Scene): Promise<void> {
     ok:
       status.reachability.verdict === 'private' &&
       status.addresses.length > 0 &&
-      status.addresses.every((address) => address.includes('/p2p-circuit')),
+      byKind(status.addresses).direct.length === 0,
   })
   await node.stop()
 }

@@ -27,6 +27,9 @@ export interface CellReport {
   all: Try[]
 }
 
+/** A time as it is told. */
+export const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`
+
 /** The value that this share of the values does not exceed (nearest rank); null without values. */
 export function percentile(values: readonly number[], share: number): number | null {
   const sorted = values.toSorted((a, b) => a - b)

@@ -70,7 +70,7 @@ export class Bootstraps {
     this.#changed = true
     const { failingSince } = one
     Object.assign(one, { linked: true, tries: 0, failingSince: undefined })
-    return failingSince !== undefined && now - failingSince >= limits.silentBootstrapMs
+    return failingSince !== undefined && now - failingSince >= limits.outOfReachMs
   }
 
   /** Its link ended, though not for a failure of ours. */

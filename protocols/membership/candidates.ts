@@ -20,7 +20,7 @@ type AddressBookParts =
 /** What peer exchange knows, to be read. */
 export interface Acquaintances {
   readonly book: Pick<AddressBook, AddressBookParts>
-  readonly sampler: Pick<Sampler<BookEntry>, 'distinct' | 'holders' | 'estimate'>
+  readonly sampler: Pick<Sampler<BookEntry>, 'distinct' | 'holders' | 'estimate' | 'wants'>
   alternativesFor(peer: PeerKey, now: Instant): Entry[]
 }
 
@@ -129,11 +129,19 @@ export class Candidates {
     return order.filter((one) => !this.#known.book.isContested(one))
   }
 
-  /** Those that did not answer, given up or not, and those whose records ran out. */
-  lost(): BookEntry[] {
-    const all = [...this.#known.book.all()]
+  /**
+   * Those that did not answer, given up or not, and those whose records ran out; first whoever would be in the sample, so that a sample of
+   * one half of a split overlay is one of both soon after.
+   */
+  lost(now: Instant): BookEntry[] {
+    const { book, sampler } = this.#known
+    const all = [...book.all()]
     const lost = all.filter(({ standing, misses }) => standing === 'lost' || misses > 0)
-    return shuffle(lost, this.#rng)
+    const byWish = Map.groupBy(
+      shuffle(lost, this.#rng),
+      ({ id, group }) => sampler.wants(id, now) || sampler.wants(id, now, group),
+    )
+    return [...(byWish.get(true) ?? []), ...(byWish.get(false) ?? [])]
   }
 
   #uncontestedFirst(entries: BookEntry[]): BookEntry[] {

@@ -33,7 +33,7 @@ export const limits = {
   /**
    * Visits see whether peers of the sample are there, and ask them. Each that finds somebody makes the pause before the next
    * half as long again; one that finds nobody is followed at once, and by shorter pauses: the more of the sample is
-   * stale, the more is looked at. In the first hour (`mixingMs`) the pause does not grow: a node that has not seen much is easily
+   * stale, the more is looked at. In the first hour (`mixingMs`), and while healing, the pause does not grow: a node that has not seen much is easily
    * shown only what liars want it to see.
    */
   visitMs: { first: 30_000, most: 300_000, least: 15_000, afterNobody: 5_000 },
@@ -61,8 +61,8 @@ export const limits = {
   /** Signs of a split that has ended, within this time: lost peers that answer, bootstraps that do so again. */
   signs: 2,
   signsMs: 600_000,
-  /** A bootstrap must have been silent for this long for its answer to be a sign. */
-  silentBootstrapMs: 300_000,
+  /** A bootstrap, or a peer that is not given up yet, must not have answered for this long for its answer to be a sign. */
+  outOfReachMs: 300_000,
   /** The overlay seems to have grown by half at once: two halves have met. */
   growth: 1.5,
 

@@ -3,6 +3,7 @@ import type { Due } from '../kernel/alarms.ts'
 import type { Instant, Machine } from '../kernel/machine.ts'
 import type { Rng } from '../kernel/rng.ts'
 import { groupOfAddress } from '../peer-exchange/groups.ts'
+import type { BookEntry } from '../peer-exchange/address-book.ts'
 import type { PeerKey } from '../peer-exchange/record.ts'
 import { Bootstraps } from './bootstraps.ts'
 import { Candidates } from './candidates.ts'
@@ -219,8 +220,7 @@ export class Membership implements Machine<Input, Output> {
       errand: undefined,
       chosen: false,
       accepted: false,
-      // One whose record only ran out, as those of old acquaintances do, was never out of reach.
-      wasLost: entry?.standing === 'lost' && entry.misses > 0,
+      wasLost: entry !== undefined && wasOutOfReach(entry, now),
     }
   }
 
@@ -291,4 +291,11 @@ export class Membership implements Machine<Input, Output> {
       this.#timers.set('alone', now + limits.aloneMs)
     }
   }
+}
+
+/**
+ * Whether a peer did not answer, and not for a moment only. One whose record ran out, as those of old acquaintances do, was never out of reach.
+ */
+function wasOutOfReach({ standing, misses, missedAt }: BookEntry, now: Instant): boolean {
+  return misses > 0 && (standing === 'lost' || now - missedAt >= limits.outOfReachMs)
 }

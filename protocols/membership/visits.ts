@@ -58,8 +58,9 @@ export class Visits {
     const age = now - (this.#startedAt ?? now)
     const soon = Math.max(this.#candidates.visitEveryMs(), limits.visitMs.least)
     this.#timers.set('visit', now + jittered(Math.min(soon, this.#every), 0.25, this.#rng))
-    if (age > limits.mixingMs)
+    if (age > limits.mixingMs && !this.#mixing.isHealing(now)) {
       this.#every = Math.min(this.#every * limits.visitGrowth, limits.visitMs.most)
+    }
     const estimate = this.#known.sampler.estimate()
     // Before the sampler has been offered everybody, the estimate only grows.
     if (estimate !== undefined && age > limits.mixingMs) this.#mixing.size(estimate, now, out)
@@ -78,7 +79,7 @@ export class Visits {
     const turnOfLost = now >= this.#lostAt || this.#mixing.isHealing(now)
     if (turnOfLost) this.#lostAt = now + jittered(limits.lostMs, 0.25, this.#rng)
     const contested = now >= this.#contestedAt
-    const lost = turnOfLost ? this.#candidates.lost() : []
+    const lost = turnOfLost ? this.#candidates.lost(now) : []
     return [...this.#inDoubt(), ...lost, ...this.#candidates.toVisit(now, contested)]
   }
 

@@ -46,6 +46,8 @@ export interface BookEntry extends Learnt {
   metAt: Instant
   /** Dials that failed since it last answered. */
   misses: number
+  /** When the first of them failed. */
+  missedAt: Instant
   /** Counted as a death. */
   mourned: boolean
   /** The address group it is counted in. */
@@ -194,6 +196,7 @@ export class AddressBook {
       reachedSince: 0,
       metAt: 0,
       misses: 0,
+      missedAt: 0,
       mourned: false,
       group,
       claims,
@@ -258,6 +261,7 @@ export class AddressBook {
     const entry = this.#entries.get(peer)
     if (entry === undefined) return false
     this.#mourn(entry, now)
+    if (entry.misses === 0) entry.missedAt = now
     if (entry.standing === 'lost') {
       entry.misses++
       return false

@@ -28,11 +28,11 @@ test('this node is none of its own bootstraps, and only so many are taken', () =
 test('a linked one is not called, and one that was silent for five minutes is a sign when it answers', () => {
   const one = started('a')
   one.failed('a', 0, 1_000)
-  assert.equal(one.linked('a', 1_000 + limits.silentBootstrapMs), true)
+  assert.equal(one.linked('a', 1_000 + limits.outOfReachMs), true)
   assert.deepEqual([one.due(true, 1e9), one.nextAt(true)], [[], Infinity])
   one.unlinked('a', 0, 2e9)
   one.failed('a', 0, 2e9)
-  assert.equal(one.linked('a', 2e9 + limits.silentBootstrapMs - 1), false)
+  assert.equal(one.linked('a', 2e9 + limits.outOfReachMs - 1), false)
   assert.equal(one.linked('stranger', 0), false)
 })
 

@@ -86,7 +86,7 @@ test('anchors are those that answered our dials, the oldest first; others go by 
     ['reached', 'reached', 'heard', 'heard', 'lost'],
   )
   assert.deepEqual(
-    candidates.lost().map(({ peer }) => peer),
+    candidates.lost(NOW).map(({ peer }) => peer),
     ['open 0'],
   )
 })
@@ -122,7 +122,7 @@ test('those that did not answer are looked for as those that were given up', () 
   const { book, candidates } = made(0, 4)
   book.missed('open 2', NOW)
   assert.deepEqual(
-    candidates.lost().map(({ peer }) => peer),
+    candidates.lost(NOW).map(({ peer }) => peer),
     ['open 2'],
   )
 })

@@ -550,6 +550,24 @@ test('two lost peers that answer within ten minutes begin an hour of healing', (
   assert.ok(ends >= 8, `${ends} neighbours exchanged in an hour of healing`)
 })
 
+test('a peer that missed one dial is a sign of a split if that was minutes ago, not if it was just now', () => {
+  const bench = settled()
+  for (const peer of ['m0', 'm1']) bench.know(peer)
+  for (const peer of ['m0', 'm1']) bench.book.missed(peer, bench.now)
+  bench.comes('m0')
+  bench.comes('m1')
+  assert.deepEqual(bench.of('healing'), [])
+  for (const peer of ['m2', 'm3']) {
+    bench.know(peer)
+    bench.book.missed(peer, bench.now - limits.outOfReachMs)
+    bench.comes(peer)
+  }
+  assert.deepEqual(
+    bench.of('healing').map(({ healing }) => healing),
+    [true],
+  )
+})
+
 test('peers whose records ran out and who come by again are no sign of a split', () => {
   const bench = settled()
   const known = [...bench.book.all()].filter(({ peer }) => !bench.roles('chosen').includes(peer))
@@ -566,7 +584,7 @@ test('a bootstrap that was silent for long and answers begins healing at once', 
   bench.reaches = (peer) => peer !== 'b'
   bench.start('b')
   for (const peer of bench.roles('chosen')) bench.feed({ type: 'unlinked', peer })
-  bench.pass(2 * limits.silentBootstrapMs + 60_000)
+  bench.pass(2 * limits.outOfReachMs + 60_000)
   bench.pass(HOUR)
   assert.deepEqual(bench.of('healing'), [])
   bench.comes('b')

@@ -119,8 +119,8 @@ test('an overlay that was split for half an hour is one again, and knows that it
   const share = crossing.filter(Boolean).length / crossing.length
   const healed = nodes.filter(({ healings }) => healings > 0).length
   t.diagnostic(`${(share * 100).toFixed(0)} % of neighbours across, ${healed} nodes healed`)
-  assert.ok(healed >= nodes.length / 3)
-  assert.ok(share > 0.25)
+  assert.ok(healed >= nodes.length * 0.9, 'in both halves')
+  assert.ok(share > 0.3)
   assert.equal(oneSided(nodes), 0)
 })
 

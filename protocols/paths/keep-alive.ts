@@ -3,7 +3,7 @@ import type { Instant } from '../kernel/machine.ts'
 
 export const KEEP_ALIVE = {
   /** Where learning begins. Home routers forget idle TCP connections after minutes, careless ones after 30 s. */
-  firstMs: 25_000,
+  firstMs: 24_000,
   /** RFC 5382 asks for two hours and four minutes; beyond five minutes there is nothing to be learnt that matters. */
   mostMs: 300_000,
   /** No NAT in use forgets sooner; if one did, its links would have to be busy to live. */

@@ -9,7 +9,7 @@ import type { Learnt } from './keep-alive.ts'
 
 export const LIVENESS = {
   /** Links are not left idle for longer, whatever the NAT allows: half of silent deaths shall be found within 20 s. */
-  idleMs: 25_000,
+  idleMs: 24_000,
   /** How long a pong may take: a second for the worst path, the rest for what TCP sends again and a busy peer. */
   pongMs: 3_000,
   /** A link on which a flow of data has stopped is asked with less patience: twice this. */
@@ -26,7 +26,7 @@ export const LIVENESS = {
   jitter: 0.1,
   /** Connections watched; above libp2p's own limit for them. */
   maxLinks: 2_048,
-  /** First pings in a second: as many as `maxLinks` need every 25 s, and a quarter more. */
+  /** First pings in a second: as many as `maxLinks` need every 24 s, and a quarter more. */
   pings: { burst: 20, perSecond: 100 },
   /** A ping beyond that waits this long. */
   pingPauseMs: 500,

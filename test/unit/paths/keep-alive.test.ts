@@ -9,9 +9,9 @@ const MINUTE = 60 * SECOND
 const HOUR = 60 * MINUTE
 
 describe('the interval of keep-alives', () => {
-  test('starts at 25 s and grows by small steps that were tried', () => {
+  test('starts at 24 s and grows by small steps that were tried', () => {
     const learner = new KeepAlive()
-    assert.equal(learner.intervalMs(), 25_000)
+    assert.equal(learner.intervalMs(), 24_000)
     let steps = 0
     for (let trial = learner.trialMs(0); trial !== undefined; trial = learner.trialMs(0)) {
       assert.ok(trial <= learner.intervalMs() * 1.5)
@@ -25,7 +25,7 @@ describe('the interval of keep-alives', () => {
   test('does not grow because a link happened to be idle for long', () => {
     const learner = new KeepAlive()
     learner.survived(HOUR)
-    assert.equal(learner.intervalMs(), 25_000)
+    assert.equal(learner.intervalMs(), 24_000)
     assert.equal(learner.learnt().longestAliveMs, HOUR)
   })
 
@@ -57,12 +57,12 @@ describe('the interval of keep-alives', () => {
     learner.moved('home')
     learner.died(30_000, 0)
     learner.moved('work')
-    assert.equal(learner.intervalMs(), 25_000)
+    assert.equal(learner.intervalMs(), 24_000)
     learner.moved('home')
     assert.equal(learner.intervalMs(), 13_500)
     for (let n = 0; n < KEEP_ALIVE.networks; n++) learner.moved(`on the way ${n}`)
     learner.moved('home')
-    assert.equal(learner.intervalMs(), 25_000)
+    assert.equal(learner.intervalMs(), 24_000)
   })
 })
 
@@ -135,7 +135,7 @@ describe('behind a simulated NAT', () => {
 
   test('that forgets after 60 s the interval ends below 60 s, at the price of two links at most', () => {
     const { learnt, deaths } = simulate(60 * SECOND, 8, 12)
-    assert.ok(learnt.intervalMs >= 25_000 && learnt.intervalMs < 60_000 / 1.1)
+    assert.ok(learnt.intervalMs >= 24_000 && learnt.intervalMs < 60_000 / 1.1)
     assert.ok(deaths >= 1 && deaths <= 2)
   })
 
@@ -158,7 +158,7 @@ describe('behind a simulated NAT', () => {
   test('no link is tried that others need', () => {
     const { learnt, deaths } = simulate(60 * SECOND, 8, 12, false)
     assert.equal(deaths, 0)
-    assert.equal(learnt.intervalMs, 25_000)
+    assert.equal(learnt.intervalMs, 24_000)
   })
 
   test('hundreds of links are pinged in turn', () => {
@@ -191,10 +191,10 @@ describe('a link that died', () => {
     const machine = linked()
     const now = died(machine)
     machine.step({ type: 'link-up', link: 'b', nature: 'hidden', peer: 'p', from: '1.1.1.1' }, now)
-    assert.equal(machine.learnt().shortestDeadMs, 25_000)
+    assert.equal(machine.learnt().shortestDeadMs, 24_000)
     assert.ok(machine.learnt().intervalMs <= 12_500)
     // Links whose alarm was set for the longer interval are looked at earlier.
-    assert.ok((machine.nextWake() as number) <= now + 25_000)
+    assert.ok((machine.nextWake() as number) <= now + 24_000)
   })
 
   test('tells of it when another link to the peer was alive all the while', () => {
@@ -202,7 +202,7 @@ describe('a link that died', () => {
     machine.step({ type: 'link-up', link: 'relayed', nature: 'hidden', peer: 'p' }, 0)
     const now = died(machine)
     machine.step({ type: 'heard', link: 'relayed' }, now)
-    assert.equal(machine.learnt().shortestDeadMs, 25_000)
+    assert.equal(machine.learnt().shortestDeadMs, 24_000)
   })
 
   test('tells nothing when its peer is gone, comes back late or from elsewhere', () => {

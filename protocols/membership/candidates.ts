@@ -110,11 +110,12 @@ export class Candidates {
     return Math.min(this.#known.book.mortality.gives(limits.doubt), limits.metRecentlyMs)
   }
 
+  /** Whether the peer holds a place in the sample. */
   isSampled(peer: PeerKey): boolean {
     return this.#known.sampler.distinct().some(({ holder }) => holder.peer === peer)
   }
 
-  /** Within what time everybody of the sample is to be seen once. */
+  /** The pause between visits with which everybody of the sample is seen once before too many would be gone. */
   visitEveryMs(): number {
     const { book, sampler } = this.#known
     return book.mortality.gives(limits.doubt) / Math.max(1, sampler.distinct().length)

@@ -36,7 +36,7 @@ export class Mortality {
   }
 
   #watch(ms: number): void {
-    this.#watchedMs += ms
+    this.#watchedMs += Math.max(0, ms) // less is a clock that was set back
     const rest = Math.min(1, limits.mortality.remembersMs / this.#watchedMs)
     this.#watchedMs *= rest
     this.#deaths *= rest

@@ -50,6 +50,15 @@ test('who comes back was no death, and nobody comes back who did not go', () => 
   assert.ok(one.perMs >= 0)
 })
 
+test('a clock that is set back does no harm', () => {
+  const one = new Mortality()
+  const before = one.perMs
+  for (let i = 0; i < 10; i++) one.survived(-24 * HOUR)
+  assert.equal(one.perMs, before)
+  one.died(-24 * HOUR)
+  assert.equal(one.perMs, before * 2)
+})
+
 test('the time within which peers are gone with a chance', () => {
   const one = new Mortality()
   assert.ok(Math.abs(1 - Math.exp(-one.perMs * one.gives(0.25)) - 0.25) < 1e-9)

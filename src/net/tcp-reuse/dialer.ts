@@ -96,8 +96,9 @@ export class Dialer {
       } catch (err) {
         // TCP knows a connection by both its ends: from one port there can be but one to each remote
         // address and port, one that lingers in TIME_WAIT included.
-        if (options.fallback === false || !isPortTaken(err)) throw err
-        this.#parts.log('port %d has a connection to %a already, using another', from.port, ma)
+        if (options.fallback === false || !(isPortTaken(err) || hasMetTheirs(err))) throw err
+        options.signal.throwIfAborted()
+        this.#parts.log('port %d cannot be used towards %a: %e; using another', from.port, ma, err)
       }
     }
     if (mustKeepPort(options)) throw noPortToDialFrom(ma)
@@ -152,6 +153,14 @@ function mustKeepPort(options: DialRole): boolean {
 export function isPortTaken(err: unknown): boolean {
   const { code } = err as NodeJS.ErrnoException
   return code === 'EADDRINUSE' || code === 'EADDRNOTAVAIL'
+}
+
+/**
+ * The other side dialled at the same moment, from the port we dialled to the one we dialled from: TCP makes one connection of both,
+ * and both play the client. What comes first is then no answer to our handshake, but the beginning of theirs. Noise has no other name for it.
+ */
+function hasMetTheirs(err: unknown): boolean {
+  return err instanceof Error && /handshake stage 1 .*not long enough/.test(err.message)
 }
 
 function noPortToDialFrom(ma: Multiaddr): WarrenError {

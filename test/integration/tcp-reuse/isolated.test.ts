@@ -12,6 +12,15 @@ describe('in a network of its own, the tcp-reuse transport', { skip: SKIP }, () 
     })
   })
 
+  it('dials again from another port when both sides dialled at the same moment and nobody plays the server', async () => {
+    assert.deepEqual(await runIsolated(new URL('crossing.child.ts', import.meta.url)), {
+      made: true,
+      failures: [],
+      fromListenPort: [false, false],
+      echoes: ['warren', 'warren'],
+    })
+  })
+
   it('tries every address of a name, from the listening port of its family', async () => {
     const fromListenPort = { family: 4, fromListenPort: true, echo: 'warren' }
     assert.deepEqual(await runIsolated(new URL('names.child.ts', import.meta.url)), {

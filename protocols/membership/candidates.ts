@@ -123,9 +123,9 @@ export class Candidates {
 
   /** Whom to see: of the sample, those we never met, then those whose records ran out, then those we have not met for longest; contested ones last, if at all. */
   toVisit(now: Instant, contested: boolean): BookEntry[] {
-    const stale = this.#sample().filter(({ metAt }) => now - metAt > this.trustMs)
-    // Sorting is stable: within each urgency those not met for longest come first.
-    const order = stale.sort((a, b) => a.metAt - b.metAt).sort((a, b) => urgency(a) - urgency(b))
+    const { trustMs } = this
+    const stale = this.#sample().filter(({ metAt }) => now - metAt > trustMs)
+    const order = stale.sort((a, b) => urgency(a) - urgency(b) || a.metAt - b.metAt)
     if (contested) return this.#uncontestedFirst(order)
     return order.filter((one) => !this.#known.book.isContested(one))
   }

@@ -127,7 +127,7 @@ export class Answers {
    */
   #named(now: Instant): { one: BookEntry; byId: boolean }[] {
     const { book, sampler } = this.#from
-    if (this.#from.book.isSmall) return book.fresh(now).map((one) => ({ one, byId: true }))
+    if (book.isSmall) return book.fresh(now).map((one) => ({ one, byId: true }))
     const named: { one: BookEntry; byId: boolean }[] = []
     for (const { holder, byId } of sampler.distinct()) {
       if (isFresh(holder, now)) named.push({ one: holder, byId })

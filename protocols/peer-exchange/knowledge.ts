@@ -68,13 +68,16 @@ export class Knowledge {
   /** Whoever is linked is there; whoever was not heard of for too long is not. */
   sweep(now: Instant, out: Output[]): void {
     for (const contact of this.#contacts.all()) this.meet(contact, now, out)
-    for (const peer of this.#book.expire(now)) this.#lose(peer, 'expired', now, out)
+    for (const peer of this.#book.expire(now)) {
+      // Whom we have met is likely still there though we have not heard of it: a visit will tell. Whoever is named most would else stay most.
+      const isMet = (this.#book.get(peer)?.metAt ?? 0) > 0
+      if (!isMet) this.#places.vacate(peer, now)
+      out.push({ type: 'gone', peer, reason: 'expired' })
+    }
   }
 
   #lose(peer: PeerKey, reason: Removal, now: Instant, out: Output[]): void {
-    // Whom we have met is likely still there though we have not heard of it: a visit will tell. Whoever is named most would else stay most.
-    const isDue = reason === 'expired' && (this.#book.get(peer)?.metAt ?? 0) > 0
-    if (!isDue) this.#places.vacate(peer, now)
+    this.#places.vacate(peer, now)
     out.push({ type: 'gone', peer, reason })
   }
 }

@@ -19,6 +19,8 @@ import type { Job, Verification } from './verification.ts'
 interface Circumstances {
   /** It has come this many hops by Push; undefined when it must not be passed on. */
   hops?: number | undefined
+  /** It must be about the contact that gave it. */
+  ownOnly?: boolean
   /** We did not ask for it. */
   unasked?: boolean
   /** We asked for these only. */
@@ -63,15 +65,10 @@ export class Offers {
   /** The record a greeting carries; it must be about the peer that sent it. */
   greeted(envelope: Uint8Array, contact: Contact, now: Instant, out: Output[]): void {
     if (envelope.length === 0) return // not signed yet; it will be pushed
-    const read = this.#verification.read(envelope)
-    if (read.ok && read.value.record.peer !== contact.peer) {
-      this.#accounts.fault(contact.peer, 'signer-wrong', now, out)
-      return
-    }
     const entry = { envelope, observedAgeS: 0, firstHand: true }
     // In a large overlay a newcomer is learnt of by pulls; passing on every visitor would be most of the traffic.
     const hops = this.#book.isSmall ? 1 : undefined
-    this.#consider(entry, contact, { hops }, now, out)
+    this.#consider(entry, contact, { hops, ownOnly: true }, now, out)
   }
 
   /** What a contact gives us of its own accord, within its rate. */
@@ -142,7 +139,7 @@ export class Offers {
   #consider(
     entry: Entry,
     contact: Contact,
-    { hops, unasked = false, asked, forGroups }: Circumstances,
+    { hops, ownOnly = false, unasked = false, asked, forGroups }: Circumstances,
     now: Instant,
     out: Output[],
   ): PeerKey | undefined {
@@ -152,6 +149,10 @@ export class Offers {
       return undefined
     }
     const { record } = read.value
+    if (ownOnly && record.peer !== contact.peer) {
+      this.#accounts.fault(contact.peer, 'signer-wrong', now, out)
+      return undefined
+    }
     const id = this.#notation.idOf(record.peer)
     contact.sent.add(id, record.seq)
     if (!this.#isNews(record, now)) return record.peer

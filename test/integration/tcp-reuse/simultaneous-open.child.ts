@@ -1,30 +1,16 @@
 /**
- * Runs in namespaces of its own, see isolated.test.ts. Both sides dial at the same time and
- * the first SYN of each is lost, as at a NAT that has no mapping yet. Each SYN that is repeated after a second
- * meets a socket that is connecting: TCP's simultaneous open. Prints what came of it as JSON.
+ * Runs in namespaces of its own, see isolated.test.ts. Both sides dial at the same time and meet in a simultaneous open,
+ * having agreed on client and server. Prints what came of it as JSON.
  */
-import { execFileSync } from 'node:child_process'
-import { echo, portOf, startNode } from './nodes.ts'
+import { startMeetingPair } from './meeting-pair.ts'
+import { echo } from './nodes.ts'
 
-const HOST = '127.0.0.1'
-
-execFileSync('ip', ['link', 'set', 'lo', 'up'])
-await using client = await startNode([`/ip4/${HOST}/tcp/0`])
-await using server = await startNode([`/ip4/${HOST}/tcp/0`])
-const [clientPort, serverPort] = [portOf(client), portOf(server)]
-
-execFileSync('nft', ['-f', '-'], {
-  input: `table ip lossy {
-    chain in {
-      type filter hook input priority 0;
-      tcp dport { ${clientPort}, ${serverPort} } tcp flags & (syn | ack) == syn numgen inc mod 1000000 < 2 drop
-    }
-  }`,
-})
+await using pair = await startMeetingPair()
+const { left: client, right: server } = pair
 
 const [ofClient, ofServer] = await Promise.all([
-  client.dial(`/ip4/${HOST}/tcp/${serverPort}`, { initiator: true, fallback: false }),
-  server.dial(`/ip4/${HOST}/tcp/${clientPort}`, { initiator: false, fallback: false }),
+  client.dial(pair.toRight, { initiator: true, fallback: false }),
+  server.dial(pair.toLeft, { initiator: false, fallback: false }),
 ])
 console.log(
   JSON.stringify({

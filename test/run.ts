@@ -147,26 +147,42 @@ const required = new Set((process.env['TEST_REQUIRE'] ?? '').split(/[\s,]+/).fil
 const isRequired = (tier: string): boolean => required.has(tier) || required.has('all')
 
 const total = { passed: 0, failed: 0, skipped: 0 }
+/** What the failed steps said of it, said again at the end: a log of half an hour is read from there. */
+const failures: string[] = []
+const MOST_KEPT = 1_000_000
 
 async function runStep(tier: Tier, { title, argv }: Step): Promise<void> {
   const began = Date.now()
   console.log(`\n── ${tier.name}: ${title}`)
   const [command = '', ...args] = argv
-  const child = spawn(command, args, { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] })
-  let tail = ''
-  child.stdout.on('data', (chunk: Buffer) => {
-    process.stdout.write(chunk)
-    tail = (tail + chunk.toString()).slice(-4_000)
-  })
+  const child = spawn(command, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
+  let said = ''
+  for (const stream of ['stdout', 'stderr'] as const) {
+    child[stream].setEncoding('utf8').on('data', (text: string) => {
+      process[stream].write(text)
+      said = (said + text).slice(-MOST_KEPT)
+    })
+  }
   const code = await new Promise<number>((resolve) => {
     child.on('error', () => resolve(127))
     child.on('close', (exit) => resolve(exit ?? 1))
   })
-  count(argv.includes('--test') ? tail : '', code)
+  count(argv.includes('--test') ? said.slice(-4_000) : '', code)
   const seconds = ((Date.now() - began) / 1000).toFixed(1)
-  console.log(
-    `── ${tier.name}: ${title}: ${code === 0 ? 'passed' : `FAILED (exit ${code})`} in ${seconds} s`,
+  const verdict = `── ${tier.name}: ${title}: ${code === 0 ? 'passed' : `FAILED (exit ${code})`} in ${seconds} s`
+  console.log(verdict)
+  if (code !== 0) failures.push(`${verdict}\n${whatFailed(said)}`)
+}
+
+/** The test runner's list of failures, or what stands where a failure is marked, or the last lines. */
+function whatFailed(said: string): string {
+  const list = said.indexOf('✖ failing tests:')
+  if (list >= 0) return said.slice(list, list + 8_000)
+  const lines = said.trimEnd().split('\n')
+  const near = lines.filter((_, i) =>
+    lines.slice(Math.max(0, i - 12), i + 1).some((line) => /FAILED|WRONG|✖/.test(line)),
   )
+  return (near.length > 0 ? near.slice(0, 100) : lines.slice(-25)).join('\n')
 }
 
 /** A test runner's own counts; any other command counts as one. A runner that ran nothing has failed. */
@@ -207,6 +223,7 @@ async function main(): Promise<void> {
     if (isRequired(tier.name)) total.failed++
     else total.skipped++
   }
+  if (failures.length > 0) console.log(`\nwhat failed:\n\n${failures.join('\n\n')}`)
   console.log('')
   for (const note of notes) console.log(note)
   const skipped = total.skipped > 0 ? `, ${total.skipped} skipped` : ''

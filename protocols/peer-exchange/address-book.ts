@@ -256,20 +256,17 @@ export class AddressBook {
     if (entry !== undefined) entry.reachedSince = reachedSince
   }
 
-  /** Notes that a dial of ours was not answered. Returns whether the peer is given up for that. */
-  missed(peer: PeerKey, now: Instant): boolean {
+  /** Notes that a dial of ours was not answered. Returns whether the peer is given up for that, and who had to leave for it. */
+  missed(peer: PeerKey, now: Instant): { isGivenUp: boolean; evicted?: PeerKey | undefined } {
     const entry = this.#entries.get(peer)
-    if (entry === undefined) return false
+    if (entry === undefined) return { isGivenUp: false }
     this.#mourn(entry, now)
     if (entry.misses === 0) entry.missedAt = now
-    if (entry.standing === 'lost') {
-      entry.misses++
-      return false
-    }
+    entry.misses++
+    if (entry.standing === 'lost') return { isGivenUp: false }
     const patience = entry.standing === 'reached' ? limits.missesOfReached : limits.missesOfHeard
-    if (++entry.misses < patience) return false
-    this.#stand(entry, 'lost')
-    return true
+    if (entry.misses < patience) return { isGivenUp: false }
+    return { isGivenUp: true, evicted: this.#stand(entry, 'lost') }
   }
 
   /** Whether another version of the record may be passed on now; then it counts as passed on. */
@@ -285,20 +282,24 @@ export class AddressBook {
     }
   }
 
-  /** Gives up those whose time is over, and forgets those given up long ago. Returns the former. */
-  expire(now: Instant): PeerKey[] {
+  /** Gives up those whose time is over, and forgets those given up long ago or for want of room. Returns both. */
+  expire(now: Instant): { over: PeerKey[]; forgotten: PeerKey[] } {
     const over: PeerKey[] = []
+    const forgotten: PeerKey[] = []
     for (const entry of this.#entries.values()) {
       const { peer, reachedSince, lastSeenAt, standing, expiresAt } = entry
       if (standing === 'lost') {
         const keep = reachedSince > 0 ? limits.keepReachedMs : limits.keepHeardMs
-        if (lastSeenAt + keep <= now) this.remove(peer)
+        if (lastSeenAt + keep > now) continue
+        this.remove(peer)
+        forgotten.push(peer)
       } else if (expiresAt <= now) {
         over.push(peer)
-        this.#stand(entry, 'lost')
+        const evicted = this.#stand(entry, 'lost')
+        if (evicted !== undefined) forgotten.push(evicted)
       }
     }
-    return over
+    return { over, forgotten }
   }
 
   /** Returns who had to leave for it. */

@@ -56,8 +56,10 @@ export class Knowledge {
 
   /** One dial in vain costs the places in the sample, unless it is our own network that does not work; more cost the rest. */
   missed(peer: PeerKey, now: Instant, out: Output[]): void {
-    if (this.#book.missed(peer, now)) this.#lose(peer, 'unreachable', now, out)
+    const { isGivenUp, evicted } = this.#book.missed(peer, now)
+    if (isGivenUp) this.#lose(peer, 'unreachable', now, out)
     else if (this.#contacts.size > 0) this.#places.vacate(peer, now)
+    if (evicted !== undefined) this.#places.vacate(evicted, now)
   }
 
   /** The peer says that it is leaving. */
@@ -68,12 +70,15 @@ export class Knowledge {
   /** Whoever is linked is there; whoever was not heard of for too long is not. */
   sweep(now: Instant, out: Output[]): void {
     for (const contact of this.#contacts.all()) this.meet(contact, now, out)
-    for (const peer of this.#book.expire(now)) {
+    const { over, forgotten } = this.#book.expire(now)
+    for (const peer of over) {
       // Whom we have met is likely still there though we have not heard of it: a visit will tell. Whoever is named most would else stay most.
       const isMet = (this.#book.get(peer)?.metAt ?? 0) > 0
       if (!isMet) this.#places.vacate(peer, now)
       out.push({ type: 'gone', peer, reason: 'expired' })
     }
+    // They were gone already; without their addresses no visit can tell about them.
+    for (const peer of forgotten) this.#places.vacate(peer, now)
   }
 
   #lose(peer: PeerKey, reason: Removal, now: Instant, out: Output[]): void {

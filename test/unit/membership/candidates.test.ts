@@ -113,7 +113,7 @@ test('whom we have met is seen again at once when its record has run out', () =>
   }
   for (const [i, peer] of others.entries()) book.met(peer, later + i)
   book.met(first, later + 100)
-  assert.deepEqual(book.expire(expiresAt), [first])
+  assert.deepEqual(book.expire(expiresAt).over, [first])
   const named = candidates.toVisit(expiresAt, true).map(({ peer }) => peer)
   assert.deepEqual(named.slice(0, 3), [first, ...others.slice(0, 2)])
 })

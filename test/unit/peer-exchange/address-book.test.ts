@@ -47,8 +47,8 @@ test('a peer is heard of, then reached, then lost when its record runs out, and 
   assert.equal(standing(), 'heard', 'that it came to us proves no address')
   one.reached('a', 2_000)
   assert.deepEqual([standing(), one.get('a')?.reachedSince], ['reached', 2_000])
-  assert.deepEqual(one.expire(2 * HOUR + limits.clockSkewMs - 1), [])
-  assert.deepEqual(one.expire(2 * HOUR + limits.clockSkewMs), ['a'])
+  assert.deepEqual(one.expire(2 * HOUR + limits.clockSkewMs - 1).over, [])
+  assert.deepEqual(one.expire(2 * HOUR + limits.clockSkewMs).over, ['a'])
   assert.equal(standing(), 'lost')
   one.reached('a', 3 * HOUR)
   assert.equal(standing(), 'lost', 'its record is still over')
@@ -64,13 +64,15 @@ test('dials in vain lose a peer that was heard of after two, one that was reache
   for (const peer of ['heard', 'reached']) put(one, peer, 0)
   one.reached('reached', 0)
   assert.deepEqual(
-    ['heard', 'heard', 'heard', 'reached', 'reached', 'reached'].map((peer) => one.missed(peer, 1)),
+    ['heard', 'heard', 'heard', 'reached', 'reached', 'reached'].map(
+      (peer) => one.missed(peer, 1).isGivenUp,
+    ),
     [false, true, false, false, false, true],
   )
   one.met('reached', 1)
   assert.equal(one.get('reached')?.standing, 'heard', 'it answers again, within its life')
   assert.equal(one.get('reached')?.misses, 0)
-  assert.equal(one.missed('nobody', 1), false)
+  assert.equal(one.missed('nobody', 1).isGivenUp, false)
   check(one)
 })
 
@@ -81,7 +83,7 @@ test('the lost are told to nobody, and forgotten after a day or, when they were 
   one.expire(3 * HOUR)
   assert.deepEqual(one.fresh(3 * HOUR), [])
   assert.equal(one.setHash, 0)
-  one.expire(limits.keepHeardMs + 1)
+  assert.deepEqual(one.expire(limits.keepHeardMs + 1), { over: [], forgotten: ['heard'] })
   assert.deepEqual(
     [...one.all()].map(({ peer }) => peer),
     ['reached'],
@@ -159,8 +161,16 @@ test('of the lost those we never reached leave first', () => {
     put(one, `p${i}`, i)
     if (i < 100) one.reached(`p${i}`, i + 1)
   }
-  one.expire(10 * HOUR)
+  const { over, forgotten } = one.expire(10 * HOUR)
+  assert.equal(over.length, count)
   assert.equal(one.count('lost'), limits.lost)
+  assert.deepEqual(
+    forgotten,
+    Array.from({ length: 30 }, (_, i) => `p${100 + i}`),
+  )
+  put(one, 'one more', 10 * HOUR)
+  assert.equal(one.missed('one more', 10 * HOUR).evicted, undefined)
+  assert.equal(one.missed('one more', 10 * HOUR).evicted, 'p130')
   assert.ok(Array.from({ length: 100 }, (_, i) => one.get(`p${i}`)).every(Boolean))
   check(one)
 })
@@ -214,30 +224,56 @@ test('a snapshot begins with those that have answered us for longest', () => {
   assert.equal(decodeSnapshot(Uint8Array.of(255)), undefined)
 })
 
-test('whatever happens in whatever order, its counters and limits hold', () => {
-  const peer = fc.nat(30).map((i) => `p${i}`)
-  const call = fc.oneof(
-    fc.record({ type: fc.constant('put' as const), peer, seq: fc.integer({ min: 1, max: 9 }) }),
-    fc.record({ type: fc.constantFrom('met', 'reached', 'missed', 'bury', 'remove'), peer }),
-    fc.record({ type: fc.constant('expire' as const), peer }),
-    fc.record({ type: fc.constant('crowd' as const), peer, seq: fc.nat(2_000) }),
-  )
+const who = fc.nat(30).map((i) => `p${i}`)
+const deed = fc.oneof(
+  fc.record({
+    do: fc.constant('put' as const),
+    peer: who,
+    seq: fc.integer({ min: 1, max: 9 }),
+  }),
+  fc.record({ do: fc.constantFrom('met' as const, 'reached' as const), peer: who }),
+  fc.record({ do: fc.constantFrom('bury' as const, 'remove' as const), peer: who }),
+  fc.record({ do: fc.constantFrom('missed' as const, 'expire' as const), peer: who }),
+  fc.record({ do: fc.constant('crowd' as const), peer: who, from: fc.nat(2_000) }),
+)
+type Deed = typeof deed extends fc.Arbitrary<infer D> ? D : never
+
+/** Returns whom the book is said to have forgotten. */
+function act(one: AddressBook, did: Deed, now: number): (string | undefined)[] {
+  const { peer } = did
+  switch (did.do) {
+    case 'put':
+      return one.isNews(peer, did.seq, now) ? [put(one, peer, now, { seq: did.seq })] : []
+    case 'crowd':
+      return Array.from({ length: 300 }, (_, i) =>
+        put(one, `c${did.from + i}`, now, { source: peer }),
+      )
+    case 'met':
+    case 'reached':
+      return [one[did.do](peer, now)]
+    case 'bury':
+      one.bury(learnt(peer, { issuedAt: now }).record, now)
+      return [peer]
+    case 'remove':
+      one.remove(peer)
+      return [peer]
+    case 'missed':
+      return [one.missed(peer, now).evicted]
+    default:
+      return one.expire(now).forgotten
+  }
+}
+
+test('whatever happens in whatever order, its counters and limits hold, and nobody is forgotten unsaid', () => {
   fc.assert(
-    fc.property(fc.array(fc.tuple(call, fc.nat(HOUR)), { maxLength: 60 }), (calls) => {
+    fc.property(fc.array(fc.tuple(deed, fc.nat(HOUR)), { maxLength: 60 }), (deeds) => {
       const one = book()
       let now = 0
-      for (const [did, ms] of calls) {
+      for (const [did, ms] of deeds) {
         now += ms
-        if (did.type === 'put') {
-          if (one.isNews(did.peer, did.seq, now)) put(one, did.peer, now, { seq: did.seq })
-        } else if (did.type === 'crowd') {
-          for (let i = 0; i < 300; i++) put(one, `c${did.seq + i}`, now, { source: did.peer })
-        } else if (did.type === 'expire') one.expire(now)
-        else if (did.type === 'bury') one.bury(learnt(did.peer, { issuedAt: now }).record, now)
-        else if (did.type === 'remove') one.remove(did.peer)
-        else if (did.type === 'missed') one.missed(did.peer, now)
-        else if (did.type === 'met') one.met(did.peer, now)
-        else one.reached(did.peer, now)
+        const before = [...one.all()].map(({ peer }) => peer)
+        const forgotten = new Set(act(one, did, now))
+        for (const peer of before) assert.ok(one.get(peer) !== undefined || forgotten.has(peer))
         check(one)
       }
       assert.equal(one.byId(idOf('nobody')), undefined)

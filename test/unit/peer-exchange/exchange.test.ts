@@ -675,3 +675,20 @@ test('whom we have met keeps its places when its record runs out, hearsay does n
     'told to nobody until it is seen',
   )
 })
+
+test('whom the book has no room to remember as lost holds no place either', () => {
+  const { bench, ann } = inLargeOverlay()
+  const known = Array.from({ length: limits.wantEverybody + 40 }, (_, i) => `known ${i}`)
+  for (const one of known) bench.feed({ type: 'unlinked', peer: bench.meet(one) })
+  bench.pass(limits.ownTtlS * 1000 + limits.clockSkewMs + limits.sweepMs)
+  const holders = () => [...bench.machine.sampler.holders()].map(({ holder }) => holder.peer)
+  assert.ok(holders().length > 0)
+  for (let i = 0; bench.machine.book.count('lost') < limits.lost || i < limits.lost; i++) {
+    const more = record(`more ${i}`, { facts: facts(i), now: bench.now })
+    bench.ask(ann, push(more))
+    for (const _ of [1, 2]) bench.feed({ type: 'missed', peer: persona(`more ${i}`).peer })
+    bench.pass(20_000)
+  }
+  assert.ok(known.some((one) => !bench.knows(one)))
+  for (const peer of holders()) assert.ok(bench.machine.book.get(peer) !== undefined)
+})

@@ -1,11 +1,11 @@
 import type { Machine, Tick } from '../kernel/machine.ts'
 import type { Rng } from '../kernel/rng.ts'
-import type { Removal, Source } from '../peer-exchange/address-book.ts'
+import type { Output as MembershipOutput, Role } from '../membership/outputs.ts'
 import type { Fault } from '../peer-exchange/codec.ts'
-import type { Signed } from '../peer-exchange/envelope.ts'
 import type { Scope } from '../peer-exchange/hygiene.ts'
 import type { Frame } from '../peer-exchange/messages.ts'
 import type { ReadEnvelope } from '../peer-exchange/read-envelope.ts'
+import type { Output as ExchangeOutput } from '../peer-exchange/outputs.ts'
 import type { Notation, PeerKey, SelfFacts } from '../peer-exchange/record.ts'
 import type { Restored } from '../peer-exchange/snapshot.ts'
 
@@ -56,45 +56,13 @@ export type Input =
   /** Say farewell; nothing is learnt or answered afterwards. */
   | { type: 'leave' }
 
-/** What an overlay node wants done, and what it tells. */
-export type Output =
-  | { type: 'sign'; seq: number; payload: Uint8Array }
-  | { type: 'verify'; job: number; signed: Signed }
-  /** Open a stream to a linked peer, send, and bring the one frame that answers. */
-  | { type: 'ask'; exchange: number; peer: PeerKey; frame: Frame }
-  /** Open a stream to a linked peer, send, close. */
-  | { type: 'tell'; peer: PeerKey; frame: Frame }
-  /** Answer a request (always in the same step), or close its stream when there is nothing to say. */
-  | { type: 'reply'; exchange: number; frame: Frame | undefined }
-  /**
-   * Connect to a peer. `visit`: to see whether it is there and to ask it once; a relayed connection will do, no hole
-   * need be punched.
-   */
-  | { type: 'dial'; peer: PeerKey; addresses: string[]; purpose: 'neighbour' | 'visit' }
-  /** The relayed connection to the peer does not do: punch a hole, unless that is under way. */
-  | { type: 'want-direct'; peer: PeerKey }
-  /** The overlay needs no connection to the peer any more: close it unless others use it. */
-  | { type: 'release'; peer: PeerKey }
-  /** A link became one that both sides agreed to keep, or stopped being one. `chosen`: by this side. */
-  | { type: 'neighbour'; peer: PeerKey; role: Role }
-  | { type: 'neighbour-lost'; peer: PeerKey }
-  | { type: 'found'; peer: PeerKey; from: Source }
-  | { type: 'changed'; peer: PeerKey }
-  | { type: 'gone'; peer: PeerKey; reason: Removal }
-  | { type: 'observed'; by: PeerKey; address: string }
-  | { type: 'resolved'; peer: PeerKey }
-  | { type: 'searched'; search: number; peers: PeerKey[] }
-  | { type: 'fault'; peer: PeerKey; fault: Fault }
-  /** Bootstraps that cannot be reached; none when the list is empty. */
-  | { type: 'bootstraps-unreachable'; peers: PeerKey[] }
-  | { type: 'alone'; alone: boolean }
-  /** The overlay was split, as far as can be told, and links are mixed faster for a while. */
-  | { type: 'healing'; healing: boolean }
-  /** The farewell has been handed out. */
-  | { type: 'left' }
+/** What the two halves tell each other stays inside. */
+type Inner = 'greeted' | 'pulled' | 'missed' | 'pull' | 'offered'
 
-/** `chosen`: a neighbour we picked and dialled. `accepted`: it picked us. */
-export type Role = 'chosen' | 'accepted'
+/** What an overlay node wants done, and what it tells. */
+export type Output = Exclude<ExchangeOutput | MembershipOutput, { type: Inner }>
+
+export type { Role }
 
 export interface OverlayOptions {
   self: PeerKey

@@ -4,14 +4,15 @@ import type { Signed } from './envelope.ts'
 import type { Frame } from './messages.ts'
 import type { PeerKey } from './record.ts'
 
+/** What peer exchange wants done, and what it tells. */
 export type Output =
   | { type: 'sign'; seq: number; payload: Uint8Array }
   | { type: 'verify'; job: number; signed: Signed }
-  /** Open a stream, send, and bring the one frame that answers. */
+  /** Open a stream to a linked peer, send, and bring the one frame that answers. */
   | { type: 'ask'; exchange: number; peer: PeerKey; frame: Frame }
-  /** Open a stream, send, close. */
+  /** Open a stream to a linked peer, send, close. */
   | { type: 'tell'; peer: PeerKey; frame: Frame }
-  /** Answer a request, or close its stream when there is nothing to say. */
+  /** Answer a request (always in the same step), or close its stream when there is nothing to say. */
   | { type: 'reply'; exchange: number; frame: Frame | undefined }
   | { type: 'found'; peer: PeerKey; from: Source }
   | { type: 'changed'; peer: PeerKey }

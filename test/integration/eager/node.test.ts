@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { createNode } from '../../../src/index.ts'
 import type { Link, NodeOptions, WarrenNode } from '../../../src/index.ts'
-import { ONE_WAY_MS, roundTrips, wireTo } from './wire.ts'
+import { assertRoundTrips, ONE_WAY_MS, roundTrips, wireTo } from './wire.ts'
 import type { WireOptions } from './wire.ts'
 
 const SHOUT = '/test/shout/1'
@@ -52,7 +52,7 @@ test('a protocol that the peer does not speak is an error of open(), however oft
 test('a protocol that the peer is known to speak is opened and answered in one round trip', async (t) => {
   const link = await linkOver(t, { oneWayMs: ONE_WAY_MS })
   await shout(link, 'the first time makes it known')
-  assert.equal(await roundTrips(() => shout(link, 'hello')), 1)
+  await assertRoundTrips(1, async () => await roundTrips(() => shout(link, 'hello')))
 })
 
 test('a caller may open many streams as soon as it is connected', async (t) => {

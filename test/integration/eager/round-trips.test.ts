@@ -1,4 +1,3 @@
-import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { RELAY_V2_HOP_CODEC } from '@libp2p/circuit-relay-v2'
 import { generateKey } from '@libp2p/pnet'
@@ -6,7 +5,7 @@ import { multiaddr } from '@multiformats/multiaddr'
 import { portOf, startNode as startRoleNode } from '../tcp-reuse/nodes.ts'
 import { dialOver, echo, startBehind, startNode } from './nodes.ts'
 import type { Kind, TestNode } from './nodes.ts'
-import { ONE_WAY_MS, roundTrips, wireTo } from './wire.ts'
+import { assertRoundTrips, ONE_WAY_MS, roundTrips, wireTo } from './wire.ts'
 
 /** The round trips of TCP itself are not among those counted: the wire is connected to at once. */
 const EXPECTED: Record<Kind, { dial: number; stream: number; withKey: number; relayed: number }> = {
@@ -17,50 +16,58 @@ const EXPECTED: Record<Kind, { dial: number; stream: number; withKey: number; re
 for (const kind of ['eager', 'stock'] as const) {
   const expected = EXPECTED[kind]
 
-  test(`${kind}: a dial takes ${expected.dial} after TCP, a stream with its first answer ${expected.stream}`, async (t) => {
+  test(`${kind}: a dial takes ${expected.dial} after TCP, a stream with its first answer ${expected.stream}`, async () => {
     await using server = await startNode(kind)
-    await using client = await startNode(kind)
-    const wire = await wireTo(server.port, { oneWayMs: ONE_WAY_MS })
-    t.after(async () => await wire[Symbol.asyncDispose]())
+    await using wire = await wireTo(server.port, { oneWayMs: ONE_WAY_MS })
     const address = multiaddr(`/ip4/127.0.0.1/tcp/${wire.port}/p2p/${server.id}`)
-    assert.equal(await roundTrips(() => client.libp2p.dial(address)), expected.dial)
-    const [connection] = client.libp2p.getConnections(server.libp2p.peerId)
-    assert.ok(connection)
-    assert.equal(await roundTrips(() => echo(connection, 'hello')), expected.stream)
+    await assertRoundTrips(expected.dial, async () => {
+      await using client = await startNode(kind)
+      return await roundTrips(() => client.libp2p.dial(address))
+    })
+    await using client = await startNode(kind)
+    const connection = await client.libp2p.dial(address)
+    await assertRoundTrips(
+      expected.stream,
+      async () => await roundTrips(() => echo(connection, 'hello')),
+    )
   })
 
   test(`${kind}: a dial with a network key takes ${expected.withKey}`, async (t) => {
     const networkKey = new Uint8Array(95)
     generateKey(networkKey)
     await using server = await startNode(kind, { networkKey })
-    await using client = await startNode(kind, { networkKey })
     const wire = { oneWayMs: ONE_WAY_MS }
-    assert.equal(await roundTrips(() => dialOver(t, client, server, wire)), expected.withKey)
+    await assertRoundTrips(expected.withKey, async () => {
+      await using client = await startNode(kind, { networkKey })
+      return await roundTrips(() => dialOver(t, client, server, wire))
+    })
   })
 
-  test(`${kind}: a dial over a relay takes ${expected.relayed} of one hop`, async (t) => {
+  test(`${kind}: a dial over a relay takes ${expected.relayed} of one hop`, async () => {
     await using relay = await startNode(kind, { relay: true })
-    const wire = await wireTo(relay.port, { oneWayMs: ONE_WAY_MS })
-    t.after(async () => await wire[Symbol.asyncDispose]())
+    await using wire = await wireTo(relay.port, { oneWayMs: ONE_WAY_MS })
     await using server = await startBehind(kind, relay, wire.port)
-    await using client = await startNode(kind)
-    await client.libp2p.dial(multiaddr(`/ip4/127.0.0.1/tcp/${wire.port}/p2p/${relay.id}`))
-    await knowsRelay(client, relay)
-    const over = multiaddr(
-      `/ip4/127.0.0.1/tcp/${wire.port}/p2p/${relay.id}/p2p-circuit/p2p/${server.id}`,
-    )
-    assert.equal(await roundTrips(() => client.libp2p.dial(over)), expected.relayed)
+    const through = `/ip4/127.0.0.1/tcp/${wire.port}/p2p/${relay.id}`
+    const over = multiaddr(`${through}/p2p-circuit/p2p/${server.id}`)
+    await assertRoundTrips(expected.relayed, async () => {
+      await using client = await startNode(kind)
+      await client.libp2p.dial(multiaddr(through))
+      await knowsRelay(client, relay)
+      return await roundTrips(() => client.libp2p.dial(over))
+    })
   })
 }
 
 test('who accepts a connection and plays the client does not wait for the other side to agree either', async () => {
   await using client = await startRoleNode(['/ip4/127.0.0.1/tcp/0'])
-  await using server = await startRoleNode([])
   await using wire = await wireTo(portOf(client), { oneWayMs: ONE_WAY_MS })
   using _ = client.transport.expectPunch({ host: '127.0.0.1', role: 'client' })
   const address = `/ip4/127.0.0.1/tcp/${wire.port}/p2p/${client.libp2p.peerId.toString()}`
   // Half of one until it is accepted there, one for the handshake, half of one until its last message is here.
-  assert.equal(await roundTrips(() => server.dial(address, { initiator: false })), 2)
+  await assertRoundTrips(2, async () => {
+    await using server = await startRoleNode([])
+    return await roundTrips(() => server.dial(address, { initiator: false }))
+  })
 })
 
 /** Identify is over, so that it does not run beside what is measured. */
